@@ -1,0 +1,1 @@
+"""Staggered difference-in-differences with partial pooling over regions, cohorts and event time."""

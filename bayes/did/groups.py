@@ -1,0 +1,175 @@
+"""Groups of units with the same region, cohort and observed dates, compressed to as few trajectories as carry the likelihood.
+
+Within a group every deterministic column (period dummies, treatment cells) is the same for all units, so the likelihood sees the
+units only through Σᵢ [1, vᵢ][1, vᵢ]', where vᵢ stacks a unit's covariates and outcome over its dates. A group of n units is therefore
+exchangeable with at most 1 + dates × columns *pseudo-units* whose cross-product is the same. Everything downstream costs the same for
+a thousand rows and for a billion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayes.panel import Panel
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Units of one group, or sums over them; ``values`` are demeaned by unit, which the flat unit effects absorb exactly.
+
+    Attributes
+    ----------
+    region : int
+        Region code.
+    cohort : float
+        First treated position on the calendar grid; inf for units not treated within the panel.
+    dates : numpy.ndarray
+        Observed grid positions, shape (dates,).
+    ones, values : numpy.ndarray
+        Pseudo-units: the multiple of the deterministic columns, shape (pseudo,), and the data columns (covariates, then the
+        outcome), shape (pseudo, dates, columns).
+    n : int
+        Number of true units.
+    mean, weighted_mean : numpy.ndarray
+        Average trajectory over units, equally and by unit weight, shape (dates, columns).
+    weight, weight_squares : float
+        Σ wᵢ and Σ wᵢ² of the unit weights (wᵢ = a unit's average weight; 1 without weights).
+    """
+
+    region: int
+    cohort: float
+    dates: np.ndarray
+    ones: np.ndarray
+    values: np.ndarray
+    n: int
+    mean: np.ndarray
+    weighted_mean: np.ndarray
+    weight: float
+    weight_squares: float
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Running sums of one group. ``gram`` is Σ [1, v][1, v]'; ``rows`` keeps the trajectories while they are few."""
+
+    n: int
+    gram: np.ndarray
+    total: np.ndarray
+    weighted: np.ndarray
+    weight: float
+    weight_squares: float
+    rows: np.ndarray | None
+
+    def __add__(self, other: _Sums) -> _Sums:
+        rows = None
+        if self.rows is not None and other.rows is not None and self.n + other.n <= self.gram.shape[0]:
+            rows = np.vstack([self.rows, other.rows])
+        return _Sums(
+            self.n + other.n, self.gram + other.gram, self.total + other.total, self.weighted + other.weighted,
+            self.weight + other.weight, self.weight_squares + other.weight_squares, rows,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole units in long form: the only thing that an in-memory panel and a batch from disk need to have in common.
+
+    ``starts`` are first rows of units; ``periods`` grid positions per row; ``values`` (rows, columns) with the outcome last;
+    ``regions``, ``cohorts``, ``weights`` per unit.
+    """
+
+    starts: np.ndarray
+    periods: np.ndarray
+    values: np.ndarray
+    regions: np.ndarray
+    cohorts: np.ndarray
+    weights: np.ndarray
+
+
+def block_of(panel: Panel, outcome: str, covariates: tuple[str, ...] = ()) -> Block:
+    """The columns of a panel as one block. Raises the panel's errors for text, NaN and infinity."""
+    values = panel.matrix([*covariates, outcome])
+    weights = np.ones(panel.n_units)
+    if panel.weights is not None:
+        lengths = np.diff(np.r_[panel.unit_starts, panel.n_rows])
+        weights = np.add.reduceat(panel.column(panel.weights), panel.unit_starts) / lengths
+    cohorts = np.where(panel.unit_cohort_codes < panel.n_periods, panel.unit_cohort_codes, np.inf)
+    return Block(panel.unit_starts, panel.period_codes, values, panel.unit_regions, cohorts, weights)
+
+
+def group_units(blocks: Iterable[Block]) -> list[Trajectories]:
+    """Compress blocks of units to one :class:`Trajectories` per region × cohort × observed dates, sorted by these.
+
+    Exact: likelihoods computed from the result equal those of the rows (the Gram matrix is what enters them). One pass; memory
+    is that of one block plus (1 + dates × columns)² numbers per group.
+    """
+    groups: dict[tuple[int, float, bytes], _Sums] = {}
+    for block in blocks:
+        for key, sums in _block_sums(block):
+            groups[key] = groups[key] + sums if key in groups else sums
+    return [_finish(key, groups[key]) for key in sorted(groups, key=lambda k: (k[0], k[1], np.frombuffer(k[2], np.int64).tolist()))]
+
+
+def _block_sums(block: Block) -> Iterator[tuple[tuple[int, float, bytes], _Sums]]:
+    lengths = np.diff(np.r_[block.starts, block.periods.size])
+    pattern, first_of_pattern = _date_patterns(block, lengths)
+    labels = np.column_stack([block.regions.astype(float), np.where(np.isfinite(block.cohorts), block.cohorts, -1.0), pattern])
+    distinct, member = np.unique(labels, axis=0, return_inverse=True)
+    order = np.argsort(member, kind="stable")
+    bounds = np.searchsorted(member[order], np.arange(len(distinct) + 1))
+    for g, (region, cohort, p) in enumerate(distinct):
+        units = order[bounds[g] : bounds[g + 1]]
+        unit = first_of_pattern[int(p)]
+        dates = block.periods[block.starts[unit] : block.starts[unit] + lengths[unit]].astype(np.int64)
+        key = (int(region), np.inf if cohort < 0 else float(cohort), dates.tobytes())
+        yield key, _sums(block, units, dates.size)
+
+
+def _date_patterns(block: Block, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pattern code of each unit and one unit of each pattern; two units share a code when observed at the same dates."""
+    same_length = lengths.size and (lengths == lengths[0]).all()
+    if same_length:
+        grid = block.periods.reshape(-1, lengths[0])
+        if (grid == grid[0]).all():
+            return np.zeros(lengths.size), np.zeros(1, dtype=int)
+    width = int(block.periods.max()) + 1
+    seen = np.zeros((lengths.size, width), dtype=bool)
+    seen[np.repeat(np.arange(lengths.size), lengths), block.periods] = True
+    _, first, code = np.unique(np.packbits(seen, axis=1), axis=0, return_index=True, return_inverse=True)
+    return code.astype(float), first
+
+
+def _sums(block: Block, units: np.ndarray, n_dates: int) -> _Sums:
+    k = block.values.shape[1]
+    first = block.starts[units]
+    contiguous = units.size > 1 and (np.diff(first) == n_dates).all()
+    if contiguous or units.size == 1:
+        values = block.values[first[0] : first[0] + units.size * n_dates].reshape(units.size, n_dates, k)
+    else:
+        values = block.values[first[:, None] + np.arange(n_dates)]
+    x = np.empty((units.size, 1 + n_dates * k))
+    x[:, 0] = 1.0
+    x[:, 1:] = (values - values.mean(axis=1, keepdims=True)).reshape(units.size, -1)
+    w = block.weights[units]
+    return _Sums(units.size, x.T @ x, x[:, 1:].sum(axis=0), w @ x[:, 1:], w.sum(), w @ w, x if units.size <= x.shape[1] else None)
+
+
+def _finish(key: tuple[int, float, bytes], sums: _Sums) -> Trajectories:
+    dates = np.frombuffer(key[2], dtype=np.int64)
+    shape = (dates.size, (sums.gram.shape[0] - 1) // dates.size)
+    factor = sums.rows if sums.rows is not None else _gram_factor(sums.gram)
+    return Trajectories(
+        key[0], key[1], dates, factor[:, 0], factor[:, 1:].reshape(-1, *shape), sums.n, (sums.total / sums.n).reshape(shape),
+        (sums.weighted / sums.weight).reshape(shape), float(sums.weight), float(sums.weight_squares),
+    )  # fmt: skip
+
+
+def _gram_factor(gram: np.ndarray) -> np.ndarray:
+    """F with F'F = gram, scaled to unit diagonal first so that small columns keep their digits."""
+    scale = np.sqrt(np.maximum(np.diag(gram), np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(gram / np.outer(scale, scale))
+    keep = values > 1e-14 * values[-1]
+    return np.sqrt(values[keep])[:, None] * vectors[:, keep].T * scale

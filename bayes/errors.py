@@ -1,0 +1,99 @@
+"""Named errors and warnings. Every message says what is wrong, where (column, unit, period) and the remedy."""
+
+from __future__ import annotations
+
+
+class BayesError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+
+class DataError(BayesError, ValueError):
+    """The data cannot be used as they are."""
+
+
+class EmptyPanelError(DataError):
+    """The table has no rows, or none is left."""
+
+
+class MissingColumnError(DataError):
+    """A named column does not exist."""
+
+
+class NotNumericError(DataError):
+    """Text, dates or objects stand where numbers are expected."""
+
+
+class MissingValueError(DataError):
+    """NaN or infinity stands where a finite value is needed."""
+
+
+class NotPositiveError(DataError):
+    """Zero or a negative number stands under a logarithm or as a weight."""
+
+
+class DuplicateRowError(DataError):
+    """A unit is observed twice in the same period."""
+
+
+class SinglePeriodError(DataError):
+    """A panel needs at least two periods."""
+
+
+class NonAbsorbingTreatmentError(DataError):
+    """A treatment is switched off again."""
+
+
+class TreatmentTimingError(DataError):
+    """The first treated period is not one number per unit."""
+
+
+class RegionNotNestedError(DataError):
+    """A unit belongs to more than one region."""
+
+
+class NoComparisonError(DataError):
+    """No never- or not-yet-treated observation is left to compare with."""
+
+
+class SpecificationError(BayesError, ValueError):
+    """A model, option or estimand that does not exist or does not fit the data."""
+
+
+class CollinearColumnsError(SpecificationError):
+    """A covariate is an exact linear combination of effects or other covariates."""
+
+
+class DatasetError(BayesError, LookupError):
+    """A data set or a published study that is not shipped."""
+
+
+class SamplingError(BayesError, RuntimeError):
+    """The sampler could not start or did not return."""
+
+
+class FitFileError(BayesError, OSError):
+    """A saved fit cannot be read or written."""
+
+
+class MissingExtraError(BayesError, ImportError):
+    """An optional package is needed; the message gives the command that installs it."""
+
+
+class BayesWarning(UserWarning):
+    """Root of every warning that this package gives on purpose."""
+
+
+class SetAsideWarning(BayesWarning):
+    """Rows or units were set aside; they stay listed in the panel."""
+
+
+class ConvergenceWarning(BayesWarning):
+    """A fit does not pass the diagnostics gate."""
+
+
+class PriorDrivenWarning(BayesWarning):
+    """An estimate rests on the prior more than on the data."""
+
+
+class BaselineWarning(BayesWarning):
+    """A baseline could not be computed, or left some rows out."""

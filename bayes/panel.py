@@ -1,0 +1,505 @@
+"""Panel: one validated table of units observed over periods. It is normalised here, once, and never again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayes.errors import (
+    DuplicateRowError,
+    EmptyPanelError,
+    MissingColumnError,
+    MissingValueError,
+    NoComparisonError,
+    NonAbsorbingTreatmentError,
+    NotNumericError,
+    NotPositiveError,
+    RegionNotNestedError,
+    SetAsideWarning,
+    SinglePeriodError,
+    SpecificationError,
+    TreatmentTimingError,
+)
+
+NEVER = np.inf
+"""First treated period of a unit that is never treated."""
+
+_DERIVED_COLUMN = "first_treated"
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """A unit × period table with regions and treatment timing.
+
+    Build it with :meth:`from_frame`. Columns keep the names the user gave them; rows are sorted by unit and period.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        The rows in use, sorted by unit and period.
+    unit, time : str
+        Column names of the unit and of the period (whole numbers, usually years).
+    region : str or None
+        Column with the region of each unit; every unit belongs to exactly one.
+    first_treated : str or None
+        Column with the first treated period of each unit, ``inf`` for never treated.
+    weights : str or None
+        Column of positive weights. They weight the aggregation of effects, not the likelihood.
+    set_aside : pandas.DataFrame
+        Rows that came in and are not used, with a column ``reason``. Rows in = ``len(frame) + len(set_aside)``.
+    name : str
+        What the data are called in tables and reports.
+    """
+
+    frame: pd.DataFrame
+    unit: str
+    time: str
+    region: str | None = None
+    first_treated: str | None = None
+    weights: str | None = None
+    set_aside: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"reason": pd.Series(dtype=object)}))
+    name: str = "panel"
+
+    @classmethod
+    def from_frame(
+        cls,
+        data: Any,
+        unit: str,
+        time: str,
+        region: str | None = None,
+        first_treated: str | None = None,
+        treated: str | None = None,
+        weights: str | None = None,
+        name: str = "panel",
+    ) -> Panel:
+        """Validate a pandas or polars table of unit × period rows.
+
+        Parameters
+        ----------
+        data : pandas.DataFrame or polars.DataFrame
+            One row per unit and period; rows in any order, gaps allowed.
+        unit, time : str
+            Columns of the unit and the period. Periods are whole numbers.
+        region : str, optional
+            Column of the region; constant within a unit.
+        first_treated : str, optional
+            Column with the first treated period; NaN, None, 0 and inf mean never. Constant within a unit.
+        treated : str, optional
+            Instead of ``first_treated``: a 0/1 column that switches on once and stays on.
+        weights : str, optional
+            Column of positive weights.
+        name : str
+            Label of the data in tables and reports.
+
+        Raises
+        ------
+        EmptyPanelError, MissingColumnError, MissingValueError, NotNumericError, DuplicateRowError, SinglePeriodError,
+        RegionNotNestedError, TreatmentTimingError, NonAbsorbingTreatmentError, NoComparisonError, NotPositiveError
+            Each names the column, the unit and the period, and the remedy.
+
+        Warns
+        -----
+        SetAsideWarning
+            Units treated in all their observed periods have no untreated row; they move to ``set_aside``.
+        """
+        frame = _as_pandas(data)
+        if first_treated is not None and treated is not None:
+            raise SpecificationError("Give first_treated or treated, not both: each determines the other.")
+        named = {"unit": unit, "time": time, "region": region, "first_treated": first_treated, "treated": treated, "weights": weights}
+        _require_columns(frame, named)
+        if frame.empty:
+            raise EmptyPanelError("The table has no rows. Check the filter or the file that it was read from.")
+        for column in (unit, time, region):
+            if column is not None:
+                _refuse_missing_labels(frame, column, unit, time)
+        frame = frame.assign(**{time: _whole_numbers(frame, time, unit)})
+        frame = _sorted_rows(frame, unit, time)
+        _refuse_duplicates(frame, unit, time)
+        if frame[time].iloc[0] == frame[time].max() and frame[time].nunique() == 1:
+            raise SinglePeriodError(f"Column {time!r} holds one period only ({frame[time].iloc[0]}). A panel needs at least two.")
+        if region is not None:
+            _refuse_split_units(frame, unit, region)
+        if treated is not None:
+            frame, first_treated = _timing_from_treatment(frame, unit, time, treated)
+        elif first_treated is not None:
+            frame = frame.assign(**{first_treated: _timing(frame, unit, first_treated)})
+        panel = cls(frame, unit, time, region, first_treated, weights, frame.iloc[:0].assign(reason=pd.Series(dtype=object)), name)
+        if weights is not None:
+            panel._require_positive(weights)
+        return panel._set_aside_always_treated() if first_treated is not None else panel
+
+    # ── codes: the integer view that every kernel uses ──────────────────────────────────────────────────────────────
+
+    @cached_property
+    def _unit_factor(self) -> tuple[np.ndarray, np.ndarray]:
+        column = self.frame[self.unit].to_numpy()
+        starts = np.flatnonzero(np.r_[True, column[1:] != column[:-1]])
+        return np.repeat(np.arange(starts.size), np.diff(np.r_[starts, column.size])), starts
+
+    @property
+    def unit_codes(self) -> np.ndarray:
+        """Unit of each row, 0 … n_units − 1, in the order of :attr:`units`. Shape (n_rows,)."""
+        return self._unit_factor[0]
+
+    @property
+    def unit_starts(self) -> np.ndarray:
+        """First row of each unit. Shape (n_units,)."""
+        return self._unit_factor[1]
+
+    @cached_property
+    def units(self) -> np.ndarray:
+        """Unit labels, sorted. Shape (n_units,)."""
+        return self.frame[self.unit].to_numpy()[self.unit_starts]
+
+    @cached_property
+    def step(self) -> int:
+        """Distance between two neighbouring periods of the grid, in calendar units (1 for yearly data)."""
+        return int(np.gcd.reduce(np.diff(np.unique(self.frame[self.time].to_numpy()))))
+
+    @cached_property
+    def periods(self) -> np.ndarray:
+        """The calendar grid from the first to the last period. Shape (n_periods,)."""
+        time = self.frame[self.time].to_numpy()
+        return np.arange(time.min(), time.max() + 1, self.step)
+
+    @cached_property
+    def period_codes(self) -> np.ndarray:
+        """Position of each row's period on the calendar grid. Shape (n_rows,)."""
+        return (self.frame[self.time].to_numpy() - self.periods[0]) // self.step
+
+    @cached_property
+    def regions(self) -> np.ndarray:
+        """Region labels, sorted; a panel without regions has the single region ``"all"``. Shape (n_regions,)."""
+        if self.region is None:
+            return np.array(["all"], dtype=object)
+        return np.unique(self.frame[self.region].astype(str).to_numpy(dtype=object)[self.unit_starts])
+
+    @cached_property
+    def unit_regions(self) -> np.ndarray:
+        """Region code of each unit. Shape (n_units,)."""
+        if self.region is None:
+            return np.zeros(self.n_units, dtype=int)
+        return np.searchsorted(self.regions, self.frame[self.region].iloc[self.unit_starts].astype(str).to_numpy(dtype=object))
+
+    @cached_property
+    def unit_first_treated(self) -> np.ndarray:
+        """First treated period of each unit in calendar units, inf for never. Shape (n_units,)."""
+        if self.first_treated is None:
+            return np.full(self.n_units, NEVER)
+        return self.frame[self.first_treated].to_numpy(dtype=float)[self.unit_starts]
+
+    @cached_property
+    def unit_cohort_codes(self) -> np.ndarray:
+        """Grid position of each unit's first treated period (rounded up to the grid), inf for never. Shape (n_units,)."""
+        return np.ceil((self.unit_first_treated - self.periods[0]) / self.step)
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.frame)
+
+    @property
+    def n_units(self) -> int:
+        return self.unit_starts.size
+
+    @property
+    def n_periods(self) -> int:
+        return self.periods.size
+
+    @property
+    def is_balanced(self) -> bool:
+        """True when every unit is observed in every period of the grid."""
+        return self.n_rows == self.n_units * self.n_periods
+
+    # ── columns ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def column(self, name: str) -> np.ndarray:
+        """A numeric column as float64, checked for text, NaN and infinity. Shape (n_rows,)."""
+        _require_columns(self.frame, {"column": name})
+        values = _numbers(self.frame, name, self.unit, self.time)
+        bad = ~np.isfinite(values)
+        if bad.any():
+            raise MissingValueError(
+                f"Column {name!r} has {int(bad.sum())} missing or infinite values: {_where(self.frame, bad, self.unit, self.time)}. "
+                f"Fill them, or use panel.drop_missing({[name]!r}), which lists the rows it sets aside."
+            )
+        return values
+
+    def matrix(self, names: Sequence[str]) -> np.ndarray:
+        """Several checked columns side by side. Shape (n_rows, len(names))."""
+        return np.column_stack([self.column(n) for n in names]) if len(names) else np.empty((self.n_rows, 0))
+
+    def log(self, *names: str) -> Panel:
+        """Add ``log_<name>`` for each column. Raises :class:`NotPositiveError` naming rows that are not positive."""
+        for name in names:
+            self._require_positive(name)
+        return replace(self, frame=self.frame.assign(**{f"log_{n}": np.log(self.column(n)) for n in names}))
+
+    def assign(self, **columns: Any) -> Panel:
+        """Add or replace columns, as :meth:`pandas.DataFrame.assign`; the index columns cannot be replaced."""
+        fixed = {self.unit, self.time, self.region, self.first_treated} & set(columns)
+        if fixed:
+            raise SpecificationError(f"Columns {sorted(fixed)} index the panel. Build a new one with Panel.from_frame to change them.")
+        return replace(self, frame=self.frame.assign(**columns))
+
+    def drop_missing(self, columns: Sequence[str]) -> Panel:
+        """Set aside rows with NaN or infinity in any of ``columns``; they stay listed in :attr:`set_aside`."""
+        columns = [columns] if isinstance(columns, str) else list(columns)
+        bad = np.zeros(self.n_rows, dtype=bool)
+        for name in columns:
+            _require_columns(self.frame, {"column": name})
+            bad |= ~np.isfinite(_numbers(self.frame, name, self.unit, self.time))
+        return self._without(bad, f"missing or infinite value in {', '.join(columns)}")
+
+    # ── reports ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def balance(self) -> pd.DataFrame:
+        """Per unit: region, first treated period, number of rows, first and last period, missing periods inside the grid."""
+        time = self.frame[self.time].to_numpy()
+        ends = np.r_[self.unit_starts[1:], self.n_rows]
+        rows = ends - self.unit_starts
+        return pd.DataFrame(
+            {
+                "unit": self.units,
+                "region": self.regions[self.unit_regions],
+                "first_treated": self.unit_first_treated,
+                "rows": rows,
+                "first_period": time[self.unit_starts],
+                "last_period": time[ends - 1],
+                "missing_periods": self.n_periods - rows,
+            }
+        )
+
+    def timing(self) -> pd.DataFrame:
+        """Number of units by first treated period (rows, ``inf`` = never) and region (columns), with row totals."""
+        table = pd.crosstab(
+            pd.Series(self.unit_first_treated, name="first_treated"), pd.Series(self.regions[self.unit_regions], name="region")
+        ).reindex(columns=list(self.regions), fill_value=0)
+        return table.assign(total=table.sum(axis=1))
+
+    def describe(self, columns: Sequence[str]) -> pd.DataFrame:
+        """Mean, standard deviation (overall, between and within units), minimum, maximum and rows of each column."""
+        rows = []
+        for name in columns:
+            x = self.column(name)
+            means = np.add.reduceat(x, self.unit_starts) / np.diff(np.r_[self.unit_starts, self.n_rows])
+            within = x - means[self.unit_codes]
+            between = means.std(ddof=1) if means.size > 1 else np.nan
+            rows.append((name, x.mean(), x.std(ddof=1), between, within.std(ddof=1), x.min(), x.max(), x.size))
+        names = ["column", "mean", "sd", "sd_between", "sd_within", "min", "max", "rows"]
+        return pd.DataFrame(rows, columns=names)
+
+    def __repr__(self) -> str:
+        treated = int(np.isfinite(self.unit_first_treated).sum())
+        shape = "balanced" if self.is_balanced else "unbalanced"
+        aside = f", {len(self.set_aside)} rows set aside" if len(self.set_aside) else ""
+        return (
+            f"Panel({self.name!r}: {self.n_rows} rows, {self.n_units} units × {self.n_periods} periods "
+            f"{self.periods[0]}–{self.periods[-1]} {shape}, {self.regions.size} regions, {treated} units treated{aside})"
+        )
+
+    # ── internals ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _require_positive(self, name: str) -> None:
+        bad = self.column(name) <= 0
+        if bad.any():
+            raise NotPositiveError(
+                f"Column {name!r} has {int(bad.sum())} values that are zero or negative: {_where(self.frame, bad, self.unit, self.time)}. "
+                "Drop or correct these rows first."
+            )
+
+    def _without(self, rows: np.ndarray, reason: str) -> Panel:
+        if not rows.any():
+            return self
+        if rows.all():
+            raise EmptyPanelError(f"No row is left after setting aside every row with: {reason}.")
+        aside = self.frame[rows].assign(reason=reason)
+        return replace(
+            self,
+            frame=self.frame[~rows].reset_index(drop=True),
+            set_aside=aside.reset_index(drop=True) if self.set_aside.empty else pd.concat([self.set_aside, aside], ignore_index=True),
+        )
+
+    def _set_aside_always_treated(self) -> Panel:
+        first_seen = self.frame[self.time].to_numpy()[self.unit_starts]
+        always = self.unit_first_treated <= first_seen
+        panel = self
+        if always.any():
+            labels = ", ".join(map(str, self.units[always][:5])) + (" …" if always.sum() > 5 else "")
+            if always.all():
+                raise NoComparisonError(f"Every unit is treated from its first row on ({labels}): no untreated observation to compare with.")
+            warnings.warn(
+                f"{int(always.sum())} units are treated in every period observed ({labels}) and are set aside: they have no row before "
+                "treatment. See panel.set_aside.",
+                SetAsideWarning,
+                stacklevel=3,
+            )
+            panel = self._without(always[self.unit_codes], "treated in every observed period")
+        panel._require_comparison()
+        return panel
+
+    def _require_comparison(self) -> None:
+        cohort = self.unit_cohort_codes[self.unit_codes]
+        treated = self.period_codes >= cohort
+        if not treated.any():
+            return
+        if not np.isin(np.unique(self.period_codes[treated]), np.unique(self.period_codes[~treated])).any():
+            first = self.periods[int(self.period_codes[treated].min())]
+            raise NoComparisonError(
+                f"From {self.time} = {first} on every unit is treated: no never- or not-yet-treated unit is left. "
+                "Add untreated units or earlier-untreated cohorts."
+            )
+
+
+def _as_pandas(data: Any) -> pd.DataFrame:
+    if isinstance(data, pd.DataFrame):
+        return data
+    if hasattr(data, "collect"):
+        data = data.collect()
+    if hasattr(data, "to_pandas"):
+        return data.to_pandas()
+    if isinstance(data, Mapping):
+        return pd.DataFrame(data)
+    raise SpecificationError(f"Expected a pandas or polars DataFrame, got {type(data).__name__}.")
+
+
+def _require_columns(frame: pd.DataFrame, named: Mapping[str, str | None]) -> None:
+    for role, column in named.items():
+        if column is None:
+            continue
+        if column not in frame.columns:
+            have = ", ".join(map(str, list(frame.columns)[:12])) + (" …" if frame.shape[1] > 12 else "")
+            raise MissingColumnError(f"Column {column!r} (given as {role}) does not exist. Columns: {have}.")
+        if isinstance(frame[column], pd.DataFrame):
+            raise MissingColumnError(f"Column {column!r} (given as {role}) exists more than once. Rename the copies.")
+
+
+def _where(frame: pd.DataFrame, bad: np.ndarray, unit: str, time: str, limit: int = 3) -> str:
+    """Unit and period of the first few bad rows, in words."""
+    rows = frame.loc[np.asarray(bad), [unit, time]].head(limit)
+    places = [f"{unit} {u}, {time} {t}" for u, t in rows.itertuples(index=False)]
+    return "; ".join(places) + (f"; and {int(bad.sum()) - limit} more" if bad.sum() > limit else "")
+
+
+def _refuse_missing_labels(frame: pd.DataFrame, column: str, unit: str, time: str) -> None:
+    bad = frame[column].isna().to_numpy()
+    if bad.any():
+        raise MissingValueError(
+            f"Column {column!r} has {int(bad.sum())} missing values (rows {', '.join(map(str, np.flatnonzero(bad)[:3]))} …; "
+            f"{_where(frame, bad, unit, time)}). Every row needs a unit, a period and, if given, a region."
+        )
+
+
+def _numbers(frame: pd.DataFrame, name: str, unit: str, time: str) -> np.ndarray:
+    """The column as float64; NaN and inf pass, text does not."""
+    series = frame[name]
+    if pd.api.types.is_bool_dtype(series.dtype) or pd.api.types.is_numeric_dtype(series.dtype):
+        if pd.api.types.is_complex_dtype(series.dtype):
+            raise NotNumericError(f"Column {name!r} holds complex numbers; real numbers are expected.")
+        return series.to_numpy(dtype=float, na_value=np.nan)
+    if series.dtype == object or isinstance(series.dtype, pd.CategoricalDtype | pd.StringDtype):
+        is_text = series.map(lambda v: isinstance(v, str)).to_numpy(dtype=bool)
+        numbers = pd.to_numeric(series.astype(object).where(~is_text), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        bad = is_text | (np.isnan(numbers) & series.notna().to_numpy())
+        if not bad.any():
+            return numbers
+        example = series[bad].iloc[0]
+    else:
+        bad, example = np.ones(len(frame), dtype=bool), series.iloc[0]
+    raise NotNumericError(
+        f"Column {name!r} holds {type(example).__name__} {example!r} where a number is expected: {_where(frame, bad, unit, time)}. "
+        f"Convert it, for example with pandas.to_numeric(df[{name!r}], errors='coerce'), and check what becomes NaN."
+    )
+
+
+def _whole_numbers(frame: pd.DataFrame, time: str, unit: str) -> np.ndarray:
+    values = _numbers(frame, time, unit, time)
+    bad = ~np.isfinite(values) | (values != np.round(values)) | (np.abs(values) > 2**52)
+    if bad.any():
+        raise NotNumericError(
+            f"Column {time!r} must hold whole numbers such as years; found {values[bad][0]!r}: {_where(frame, bad, unit, time)}. "
+            "Number the periods (2001, 2002, …; or consecutive quarters 0, 1, 2, …)."
+        )
+    return values.astype(np.int64)
+
+
+def _sorted_rows(frame: pd.DataFrame, unit: str, time: str) -> pd.DataFrame:
+    codes, _ = pd.factorize(frame[unit].to_numpy(), sort=frame[unit].map(type).nunique() == 1 if frame[unit].dtype == object else True)
+    times = frame[time].to_numpy()
+    step = np.diff(codes)
+    if (step >= 0).all() and (np.diff(times)[step == 0] > 0).all():
+        return frame.reset_index(drop=True)
+    return frame.iloc[np.lexsort((times, codes))].reset_index(drop=True)
+
+
+def _refuse_duplicates(frame: pd.DataFrame, unit: str, time: str) -> None:
+    units, times = frame[unit].to_numpy(), frame[time].to_numpy()
+    bad = np.r_[False, (units[1:] == units[:-1]) & (times[1:] == times[:-1])]
+    if bad.any():
+        raise DuplicateRowError(
+            f"{int(bad.sum())} rows repeat a unit and period: {_where(frame, bad, unit, time)}. "
+            f"Aggregate or drop them; df[df.duplicated([{unit!r}, {time!r}], keep=False)] shows all."
+        )
+
+
+def _changes_within_unit(frame: pd.DataFrame, unit: str, values: np.ndarray) -> np.ndarray:
+    units = frame[unit].to_numpy()
+    return np.r_[False, (units[1:] == units[:-1]) & (values[1:] != values[:-1])]
+
+
+def _refuse_split_units(frame: pd.DataFrame, unit: str, region: str) -> None:
+    labels = frame[region].astype(str).to_numpy(dtype=object)
+    bad = _changes_within_unit(frame, unit, labels)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise RegionNotNestedError(
+            f"Unit {frame[unit].iloc[row]!r} is in region {labels[row - 1]!r} and in {labels[row]!r} (column {region!r}; "
+            f"{int(frame[unit][bad].nunique())} units in all). Give every unit one region for all periods."
+        )
+
+
+def _timing(frame: pd.DataFrame, unit: str, column: str) -> np.ndarray:
+    series = frame[column]
+    if series.dtype == object or isinstance(series.dtype, pd.StringDtype):
+        series = series.where(series.notna(), np.nan)
+    values = _numbers(frame.assign(**{column: series}), column, unit, unit)
+    values = np.where(np.isnan(values) | (values == 0), NEVER, values)
+    bad = _changes_within_unit(frame, unit, values)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise TreatmentTimingError(
+            f"Column {column!r} gives unit {frame[unit].iloc[row]!r} two first treated periods ({values[row - 1]:g} and {values[row]:g}). "
+            "It must be constant within a unit; for a 0/1 column use treated=."
+        )
+    finite = np.isfinite(values)
+    if (values == -np.inf).any() or (values[finite] != np.round(values[finite])).any():
+        raise TreatmentTimingError(f"Column {column!r} must hold periods (whole numbers) or NaN, None, 0, inf for never treated.")
+    return values
+
+
+def _timing_from_treatment(frame: pd.DataFrame, unit: str, time: str, treated: str) -> tuple[pd.DataFrame, str]:
+    values = _numbers(frame, treated, unit, time)
+    bad = ~np.isin(values, (0.0, 1.0))
+    if bad.any():
+        raise TreatmentTimingError(
+            f"Column {treated!r} must hold 0 and 1 only; found {values[bad][0]!r}: {_where(frame, bad, unit, time)}. "
+            "A dose or share is not a treatment indicator."
+        )
+    off = _changes_within_unit(frame, unit, values) & (values == 0)
+    if off.any():
+        raise NonAbsorbingTreatmentError(
+            f"Column {treated!r} switches off again: {_where(frame, off, unit, time)}. Staggered difference-in-differences needs an "
+            "absorbing treatment; a treatment that comes and goes needs another design (for example switchers, de Chaisemartin and "
+            "D'Haultfœuille 2024)."
+        )
+    times = frame[time].to_numpy(dtype=float)
+    first = frame.assign(_when=np.where(values == 1, times, NEVER)).groupby(unit, sort=False, observed=True)["_when"].transform("min")
+    name = _DERIVED_COLUMN
+    while name in frame.columns:
+        name = f"{name}_"
+    return frame.assign(**{name: first.to_numpy()}), name
