@@ -60,7 +60,9 @@ class Estimates:
     meta: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_rows(cls, rows: Iterable[dict[str, Any]] | pd.DataFrame, draws: np.ndarray | None = None, title: str = "", **meta: Any) -> Estimates:
+    def from_rows(
+        cls, rows: Iterable[dict[str, Any]] | pd.DataFrame, draws: np.ndarray | None = None, title: str = "", **meta: Any
+    ) -> Estimates:
         """Fill absent columns with their defaults. Raises :class:`SpecificationError` on unknown columns or draws of the wrong shape."""
         frame = pd.DataFrame(rows) if not isinstance(rows, pd.DataFrame) else rows.copy()
         unknown = set(frame.columns) - set(COLUMNS)
@@ -94,7 +96,8 @@ class Estimates:
         return f"{self.title or 'Estimates'}\n{shown.to_string(index=False, float_format=lambda v: f'{v:.4g}')}"
 
     def _repr_html_(self) -> str:
-        return self.frame.loc[:, [c for c in self.frame if _informative(c, self.frame[c])]].to_html(index=False, escape=True, float_format="%.4g")
+        shown = self.frame.loc[:, [c for c in self.frame if _informative(c, self.frame[c])]]
+        return shown.to_html(index=False, escape=True, float_format="%.4g")
 
     def where(self, **conditions: Any) -> Estimates:
         """The rows in which every named column equals the value (or is in the list) given."""
@@ -112,17 +115,27 @@ class Estimates:
             return NotImplemented
         same = self.draws is not None and other.draws is not None and self.draws.shape[1] == other.draws.shape[1]
         draws = np.vstack([self.draws, other.draws]) if same else None
-        return Estimates(pd.concat([self.frame, other.frame], ignore_index=True), draws, self.title or other.title, {**other.meta, **self.meta})
+        frame = pd.concat([self.frame, other.frame], ignore_index=True)
+        return Estimates(frame, draws, self.title or other.title, {**other.meta, **self.meta})
 
     # ── maketables: bayes fits beside pyfixest's in one table ───────────────────────────────────────────────────────
 
     @property
+    def __maketables_default_stat_keys__(self) -> list[str]:
+        return ["N", "se_type"]
+
+    @property
     def __maketables_coef_table__(self) -> pd.DataFrame:
-        """Coefficient table of the maketables protocol: ``b``, ``se``, ``p`` (NaN for posteriors: no stars), interval bounds."""
+        """Coefficient table of the maketables protocol: ``b``, ``se``, ``p``, and the bounds of each level (``ci95l`` for 95 %).
+
+        ``p`` is NaN throughout, so that no stars are printed beside a posterior. Bounds of another level stay out of the columns of 95 %.
+        """
         f = self.frame
-        labels = [_label(row) for row in f.to_dict("records")]
-        table = pd.DataFrame({"b": f.estimate.to_numpy(), "se": f.se.to_numpy(), "p": np.nan, "ci95l": f.lower.to_numpy(), "ci95u": f.upper.to_numpy()})
-        return table.set_index(pd.Index(labels, name="Coefficient"))
+        table = pd.DataFrame({"b": f.estimate, "se": f.se, "p": np.nan, "ci95l": np.nan, "ci95u": np.nan})
+        for level in f.level.dropna().unique():
+            here = f.level == level
+            table[f"ci{100 * level:g}l"], table[f"ci{100 * level:g}u"] = f.lower.where(here), f.upper.where(here)
+        return table.set_index(pd.Index(_labels(f), name="Coefficient"))
 
     @property
     def __maketables_depvar__(self) -> str:
@@ -132,6 +145,8 @@ class Estimates:
         if key == "N":
             n = self.frame.n_obs.dropna()
             return int(n.max()) if len(n) else None
+        if key == "se_type":
+            return "; ".join(dict.fromkeys(i for i in self.frame.interval if i)) or None
         return self.meta.get(key)
 
 
@@ -140,6 +155,15 @@ def _informative(name: str, column: pd.Series) -> bool:
         return True
     default = COLUMNS[name]
     return bool((column.notna() if isinstance(default, float) else column != default).any())
+
+
+def _labels(frame: pd.DataFrame) -> list[str]:
+    """One label per row, no two alike: rows that differ in their source only carry it, and copies are numbered."""
+    labels = pd.Series([_label(row) for row in frame.to_dict("records")], dtype=object)
+    sources = frame.source.reset_index(drop=True)
+    labels = labels.where(~labels.duplicated(keep=False) | (sources == ""), labels + ", " + sources)
+    copies = labels.groupby(labels).cumcount()
+    return [label if n == 0 else f"{label} ({n + 1})" for label, n in zip(labels, copies, strict=True)]
 
 
 def _label(row: dict[str, Any]) -> str:

@@ -121,14 +121,14 @@ class Panel:
         frame = frame.assign(**{time: _whole_numbers(frame, time, unit)})
         frame = _sorted_rows(frame, unit, time)
         _refuse_duplicates(frame, unit, time)
-        if frame[time].iloc[0] == frame[time].max() and frame[time].nunique() == 1:
+        if frame[time].min() == frame[time].max():
             raise SinglePeriodError(f"Column {time!r} holds one period only ({frame[time].iloc[0]}). A panel needs at least two.")
         if region is not None:
             _refuse_split_units(frame, unit, region)
         if treated is not None:
             frame, first_treated = _timing_from_treatment(frame, unit, time, treated)
         elif first_treated is not None:
-            frame = frame.assign(**{first_treated: _timing(frame, unit, first_treated)})
+            frame = frame.assign(**{first_treated: _timing(frame, unit, time, first_treated)})
         panel = cls(frame, unit, time, region, first_treated, weights, frame.iloc[:0].assign(reason=pd.Series(dtype=object)), name)
         if weights is not None:
             panel._require_positive(weights)
@@ -248,13 +248,21 @@ class Panel:
         return replace(self, frame=self.frame.assign(**columns))
 
     def drop_missing(self, columns: Sequence[str]) -> Panel:
-        """Set aside rows with NaN or infinity in any of ``columns``; they stay listed in :attr:`set_aside`."""
+        """Set aside rows with NaN or infinity in any of ``columns``; they stay listed in :attr:`set_aside`.
+
+        Units that keep no row before their treatment are set aside as well, with a :class:`SetAsideWarning`.
+        """
         columns = [columns] if isinstance(columns, str) else list(columns)
         bad = np.zeros(self.n_rows, dtype=bool)
         for name in columns:
             _require_columns(self.frame, {"column": name})
             bad |= ~np.isfinite(_numbers(self.frame, name, self.unit, self.time))
-        return self._without(bad, f"missing or infinite value in {', '.join(columns)}")
+        reason = f"missing or infinite value in {', '.join(columns)}"
+        panel = self._without(bad, reason)
+        first, last = panel.frame[self.time].agg(["min", "max"])
+        if first == last:
+            raise SinglePeriodError(f"Only {self.time} = {first} is left after setting aside every row with: {reason}.")
+        return panel._set_aside_always_treated() if self.first_treated is not None else panel
 
     # ── reports ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -332,7 +340,7 @@ class Panel:
         if always.any():
             labels = ", ".join(map(str, self.units[always][:5])) + (" …" if always.sum() > 5 else "")
             if always.all():
-                raise NoComparisonError(f"Every unit is treated from its first row on ({labels}): no untreated observation to compare with.")
+                raise NoComparisonError(f"Every unit is treated from its first row on ({labels}): nothing untreated to compare with.")
             warnings.warn(
                 f"{int(always.sum())} units are treated in every period observed ({labels}) and are set aside: they have no row before "
                 "treatment. See panel.set_aside.",
@@ -422,14 +430,15 @@ def _whole_numbers(frame: pd.DataFrame, time: str, unit: str) -> np.ndarray:
     bad = ~np.isfinite(values) | (values != np.round(values)) | (np.abs(values) > 2**52)
     if bad.any():
         raise NotNumericError(
-            f"Column {time!r} must hold whole numbers such as years; found {values[bad][0]!r}: {_where(frame, bad, unit, time)}. "
+            f"Column {time!r} must hold whole numbers such as years; found {values[bad][0]:g}: {_where(frame, bad, unit, time)}. "
             "Number the periods (2001, 2002, …; or consecutive quarters 0, 1, 2, …)."
         )
     return values.astype(np.int64)
 
 
 def _sorted_rows(frame: pd.DataFrame, unit: str, time: str) -> pd.DataFrame:
-    codes, _ = pd.factorize(frame[unit].to_numpy(), sort=frame[unit].map(type).nunique() == 1 if frame[unit].dtype == object else True)
+    sortable = frame[unit].dtype != object or len(set(map(type, frame[unit]))) == 1
+    codes, _ = pd.factorize(frame[unit].to_numpy(), sort=sortable)
     times = frame[time].to_numpy()
     step = np.diff(codes)
     if (step >= 0).all() and (np.diff(times)[step == 0] > 0).all():
@@ -463,11 +472,11 @@ def _refuse_split_units(frame: pd.DataFrame, unit: str, region: str) -> None:
         )
 
 
-def _timing(frame: pd.DataFrame, unit: str, column: str) -> np.ndarray:
+def _timing(frame: pd.DataFrame, unit: str, time: str, column: str) -> np.ndarray:
     series = frame[column]
     if series.dtype == object or isinstance(series.dtype, pd.StringDtype):
         series = series.where(series.notna(), np.nan)
-    values = _numbers(frame.assign(**{column: series}), column, unit, unit)
+    values = _numbers(frame.assign(**{column: series}), column, unit, time)
     values = np.where(np.isnan(values) | (values == 0), NEVER, values)
     bad = _changes_within_unit(frame, unit, values)
     if bad.any():
@@ -487,7 +496,7 @@ def _timing_from_treatment(frame: pd.DataFrame, unit: str, time: str, treated: s
     bad = ~np.isin(values, (0.0, 1.0))
     if bad.any():
         raise TreatmentTimingError(
-            f"Column {treated!r} must hold 0 and 1 only; found {values[bad][0]!r}: {_where(frame, bad, unit, time)}. "
+            f"Column {treated!r} must hold 0 and 1 only; found {values[bad][0]:g}: {_where(frame, bad, unit, time)}. "
             "A dose or share is not a treatment indicator."
         )
     off = _changes_within_unit(frame, unit, values) & (values == 0)

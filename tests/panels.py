@@ -23,8 +23,8 @@ def simulated_frame(
 ) -> pd.DataFrame:
     """A synthetic staggered panel: y = unit + period + slope · x + region's effect + AR(1) noise.
 
-    Years 2001 … 2000 + n_periods; three regions; units in turn are treated from the middle of the span, from two periods later, or never, in
-    every region. ``true_effect`` holds the effect of each row, ``population`` a positive weight that is constant within a unit.
+    Years 2001 … 2000 + n_periods; three regions; in every region units in turn are treated from the middle of the span, from two
+    periods later, or never. ``true_effect`` holds the effect of each row, ``population`` a positive weight that is constant within a unit.
     With ``gaps`` about a sixth of the rows is missing, inside and at the ends, every unit keeping its first row and at least three rows.
     """
     rng = np.random.default_rng(seed)

@@ -74,7 +74,7 @@ def overlap(prior: np.ndarray, posterior: np.ndarray, points: int = 400) -> floa
     return float(np.clip(np.trapezoid(np.minimum(first, second), grid), 0, 1))
 
 
-def _densities(prior: np.ndarray, posterior: np.ndarray, points: int = 240, window: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _densities(prior: np.ndarray, posterior: np.ndarray, points: int = 140, window: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     prior, posterior = prior[np.isfinite(prior)], posterior[np.isfinite(posterior)]
     low, high = min(prior.min(), posterior.min()), max(prior.max(), posterior.max())
     positive = low >= 0
@@ -86,14 +86,21 @@ def _densities(prior: np.ndarray, posterior: np.ndarray, points: int = 240, wind
 
 
 def _kernel_density(draws: np.ndarray, grid: np.ndarray, positive: bool) -> np.ndarray:
-    """Gaussian kernel density; at a bound of zero the mass is reflected, or a half-normal would look as if it fell to zero there."""
-    from scipy.stats import gaussian_kde
-
-    if np.ptp(draws) == 0:
+    """Gaussian kernel density on 512 bins (a direct sum over draws takes a hundred times longer); at a bound of zero the mass is reflected,
+    or a half-normal would look as if it fell to zero there."""
+    spread = min(draws.std(), np.subtract(*np.quantile(draws, [0.75, 0.25])) / 1.349)
+    bandwidth = 0.9 * (spread if spread > 0 else draws.std()) * draws.size**-0.2
+    if not bandwidth > 0:
         return np.zeros_like(grid)
-    thinned = draws[:: max(1, draws.size // 2000)]
-    kernel = gaussian_kde(thinned)
-    return kernel(grid) + (kernel(-grid) if positive else 0.0)
+    low, high = np.quantile(draws, [0.0005, 0.9995]) + np.array([-4, 4]) * bandwidth  # bins as fine as the bulk needs
+    counts, edges = np.histogram(draws, bins=512, range=(low, high))
+    step = edges[1] - edges[0]
+    reach = int(np.ceil(4 * bandwidth / step))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * step / bandwidth) ** 2)
+    density = np.convolve(counts, kernel / kernel.sum(), mode="full")[reach:-reach] / (draws.size * step)
+    middles = (edges[1:] + edges[:-1]) / 2
+    found = np.interp(grid, middles, density, left=0.0, right=0.0)
+    return found + np.interp(-grid, middles, density, left=0.0, right=0.0) if positive else found
 
 
 def _density_panel(axes: Axes, prior: np.ndarray, posterior: np.ndarray, label: str, width: float) -> None:
@@ -141,9 +148,9 @@ def predictive_check(check: Any, outcome: str = "", width: float = 7.0, path: st
         return s.finish(figure, path)
 
 
-def _replicated_densities(axes: Axes, observed: np.ndarray, replicated: np.ndarray, outcome: str, lines: int = 40) -> list[Any]:
+def _replicated_densities(axes: Axes, observed: np.ndarray, replicated: np.ndarray, outcome: str, lines: int = 30) -> list[Any]:
     pool = np.r_[observed, np.quantile(replicated, [0.001, 0.999])]
-    grid = np.linspace(pool.min(), pool.max(), 200)
+    grid = np.linspace(pool.min(), pool.max(), 120)
     light = None
     for draw in replicated[:: max(1, len(replicated) // lines)][:lines]:
         light = axes.plot(grid, _kernel_density(draw, grid, False), color=s.POSTERIOR, alpha=0.22, linewidth=0.8, zorder=2)[0]

@@ -121,6 +121,7 @@ def _points(axes: Axes, frame: pd.DataFrame, offset: float, colour: str, marker:
 def _label_axes(axes: Axes, times: np.ndarray, outcome: str, time_unit: str) -> None:
     axes.set_xlabel(f"{time_unit} since treatment (0 = first treated)")
     axes.set_ylabel(s.wrap(f"effect on {outcome}" if outcome else "effect", 30))
-    step = 1 if times.max() - times.min() <= 20 else 5
+    span = times.max() - times.min()
+    step = 1 if span <= (20 if axes.figure.get_figwidth() > s.NARROW else 8) else 2 if span <= 20 else 5
     axes.set_xticks(np.arange(np.ceil(times.min() / step) * step, times.max() + 1, step))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f}".replace("-", "−"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_POINTS = 100
+_POINTS = 64
 
 
 def rank_plot(
@@ -27,7 +27,7 @@ def rank_plot(
     width: float = 7.0,
     path: str | Path | None = None,
 ) -> Figure:
-    """Rank ECDF of each chain minus the uniform one, with a simultaneous band (Säilynoja, Bürkner & Vehtari 2022).
+    """Rank ECDF of each chain minus the uniform one, with a simultaneous band, after Säilynoja, Bürkner & Vehtari (2022).
 
     Draws are ranked over all chains together; if a chain samples the same distribution as the others its ranks are uniform and the line
     stays inside the band at every point with probability ``prob`` (for independent draws; autocorrelated chains wander more).

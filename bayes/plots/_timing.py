@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_UNITS = 80
 _MISSING, _UNTREATED, _TREATED = 0, 1, 2
+_CALM = "#DCE3E8"
 
 
 def treatment_timing(panel: Any, width: float = 7.0, path: str | Path | None = None) -> Figure:
@@ -33,11 +34,11 @@ def treatment_timing(panel: Any, width: float = 7.0, path: str | Path | None = N
     Above 80 units a row is a cohort of a region with its number of units, and white tiles are periods in which none of them is observed.
     """
     tiles, rows = _unit_tiles(panel) if panel.n_units <= _MOST_UNITS else _cohort_tiles(panel)
-    line = 0.125 if panel.n_units <= _MOST_UNITS else 0.19
+    line = 0.13 if panel.n_units <= _MOST_UNITS else 0.19
     with s.style():
         figure, axes = s.canvas(width, 1.0 + line * len(rows))
         _draw_tiles(axes, tiles)
-        _label_rows(axes, rows, 8.0 if line > 0.15 else 8.0, width)
+        _label_rows(axes, rows, width)
         _label_periods(axes, panel.periods, width)
         s.top_legend(figure, *_legend(bool((tiles == _MISSING).any())), width)
         return s.finish(figure, path)
@@ -74,17 +75,30 @@ def _cohort_tiles(panel: Any) -> tuple[np.ndarray, pd.DataFrame]:
 
 
 def _draw_tiles(axes: Axes, tiles: np.ndarray) -> None:
-    from matplotlib.colors import ListedColormap
-
-    axes.pcolormesh(tiles, cmap=ListedColormap(["white", "#DCE3E8", s.POSTERIOR]), vmin=0, vmax=2, edgecolors="white", linewidth=0.8)
-    axes.invert_yaxis()
+    """Runs of equal tiles as one bar each, cut by white lines: a fifth of the size of single tiles in a vector file."""
+    rows, columns = tiles.shape
+    for state, colour in ((_UNTREATED, _CALM), (_TREATED, s.POSTERIOR)):
+        bars = [bar for row in range(rows) for bar in _runs(tiles[row] == state, row)]
+        if bars:
+            y, start, length = np.array(bars).T
+            axes.barh(y + 0.5, length, left=start, height=1.0, color=colour, linewidth=0)
+    axes.vlines(np.arange(1, columns), 0, rows, color="white", linewidth=0.8)
+    axes.hlines(np.arange(1, rows), 0, columns, color="white", linewidth=0.8)
+    axes.set_xlim(0, columns)
+    axes.set_ylim(rows, 0)
     for side in axes.spines.values():
         side.set_visible(False)
     axes.tick_params(length=0)
 
 
-def _label_rows(axes: Axes, rows: pd.DataFrame, size: float, width: float) -> None:
-    axes.set_yticks(np.arange(len(rows)) + 0.5, [s.wrap(label, 26).split("\n")[0] for label in rows["label"]], fontsize=size)
+def _runs(on: np.ndarray, row: int) -> list[tuple[int, int, int]]:
+    """Row, start and length of each run of True."""
+    edges = np.flatnonzero(np.diff(np.r_[False, on, False].astype(int)))
+    return [(row, start, end - start) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _label_rows(axes: Axes, rows: pd.DataFrame, width: float) -> None:
+    axes.set_yticks(np.arange(len(rows)) + 0.5, [s.wrap(label, 26).split("\n")[0] for label in rows["label"]], fontsize=8)
     regions = rows["region"].to_numpy()
     starts = np.flatnonzero(np.r_[True, regions[1:] != regions[:-1]])
     ends = np.r_[starts[1:], len(rows)]
@@ -103,7 +117,7 @@ def _label_periods(axes: Axes, periods: np.ndarray, width: float) -> None:
 def _legend(missing: bool) -> tuple[list[Any], list[str]]:
     from matplotlib.patches import Patch
 
-    handles = [Patch(facecolor="#DCE3E8"), Patch(facecolor=s.POSTERIOR)]
+    handles = [Patch(facecolor=_CALM), Patch(facecolor=s.POSTERIOR)]
     labels = ["not (yet) treated", "treated"]
     if missing:
         handles.append(Patch(facecolor="white", edgecolor=s.MUTED))

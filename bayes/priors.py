@@ -1,0 +1,149 @@
+"""Priors as plain data: a family, its parameters, and whether it is measured in units of the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayes.errors import SpecificationError
+
+_FAMILIES: dict[str, tuple[str, ...]] = {
+    "HalfNormal": ("sigma",),
+    "HalfStudentT": ("nu", "sigma"),
+    "Exponential": ("scale",),
+    "Normal": ("mu", "sigma"),
+    "Uniform": ("lower", "upper"),
+}
+_SCALED = ("sigma", "scale", "mu")
+
+
+@dataclass(frozen=True)
+class Prior:
+    """One prior distribution.
+
+    Attributes
+    ----------
+    family : str
+        HalfNormal(sigma), HalfStudentT(nu, sigma), Exponential(scale: its mean), Normal(mu, sigma) or Uniform(lower, upper).
+    parameters : Mapping[str, float]
+        The family's parameters.
+    relative : bool
+        True (default): locations and scales are multiples of the within standard deviation of the outcome (unit and period means
+        removed), so that one default fits outcomes in any unit. False: they are in units of the outcome itself.
+    meaning : str
+        What the parameter is, for the table of priors.
+
+    Raises
+    ------
+    SpecificationError
+        On an unknown family, a missing or surplus parameter, or a scale that is not positive.
+    """
+
+    family: str
+    parameters: Mapping[str, float]
+    relative: bool = True
+    meaning: str = ""
+
+    def __post_init__(self) -> None:
+        if self.family not in _FAMILIES:
+            raise SpecificationError(f"Unknown prior family {self.family!r}. Known: {', '.join(_FAMILIES)}.")
+        if set(self.parameters) != set(_FAMILIES[self.family]):
+            raise SpecificationError(f"{self.family} takes {_FAMILIES[self.family]}, got {tuple(self.parameters)}.")
+        for name, value in self.parameters.items():
+            if not np.isfinite(value) or (name in ("sigma", "scale", "nu") and value <= 0):
+                raise SpecificationError(f"{self.family}({name}={value!r}): {name} must be finite{' and positive' if name != 'mu' else ''}.")
+        if self.family == "Uniform" and self.parameters["lower"] >= self.parameters["upper"]:
+            raise SpecificationError(f"Uniform needs lower < upper, got {dict(self.parameters)}.")
+
+    def scaled(self, scale: float) -> Prior:
+        """The same prior in units of the outcome, whose within standard deviation is ``scale``."""
+        if not self.relative:
+            return self
+        values = {k: v * scale if k in _SCALED else v for k, v in self.parameters.items()}
+        return Prior(self.family, values, False, self.meaning)
+
+    def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        """Independent draws, shape (size,). Relative priors are drawn in relative units."""
+        p = self.parameters
+        match self.family:
+            case "HalfNormal":
+                return np.abs(rng.normal(0, p["sigma"], size))
+            case "HalfStudentT":
+                return np.abs(rng.standard_t(p["nu"], size)) * p["sigma"]
+            case "Exponential":
+                return rng.exponential(p["scale"], size)
+            case "Normal":
+                return rng.normal(p["mu"], p["sigma"], size)
+            case _:
+                return rng.uniform(p["lower"], p["upper"], size)
+
+    def to_pymc(self, name: str, **kwargs: Any):
+        """The PyMC random variable in the model on the context stack."""
+        import pymc as pm
+
+        parameters = dict(self.parameters)
+        if self.family == "Exponential":
+            parameters = {"scale": parameters["scale"]}
+        return getattr(pm, self.family)(name, **parameters, **kwargs)
+
+    def __str__(self) -> str:
+        return f"{self.family}({', '.join(f'{k}={v:.4g}' for k, v in self.parameters.items())})"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "parameters": dict(self.parameters)}
+
+
+def half_normal(sigma: float, meaning: str) -> Prior:
+    return Prior("HalfNormal", {"sigma": sigma}, True, meaning)
+
+
+DID_PRIORS: dict[str, Prior] = {
+    "innovation_sd": half_normal(2.0, "standard deviation of the innovations of the AR(1) errors, s² = σ²(1 − ρ²)"),
+    "autocorrelation": Prior("Uniform", {"lower": -1.0, "upper": 1.0}, False, "AR(1) correlation ρ of errors one period apart"),
+    "unit_effect_sd": half_normal(0.5, "between-unit standard deviation of treatment effects within a cell"),
+    "unit_trend_sd": half_normal(0.1, "between-unit standard deviation of linear trends, per period"),
+    "level": Prior("Normal", {"mu": 0.0, "sigma": 2.5}, True, "common level of the effect at its first event time"),
+    "drift": Prior("Normal", {"mu": 0.0, "sigma": 0.25}, True, "linear change of the effect per period since treatment"),
+    "event_sd": half_normal(0.25, "step of the random walk of effects over event time"),
+    "region_sd": half_normal(0.5, "between-region standard deviation of effects"),
+    "cohort_sd": half_normal(0.5, "between-cohort standard deviation of effects"),
+    "region_event_sd": half_normal(0.25, "step of each region's own random walk over event time"),
+    "cell_sd": half_normal(0.25, "standard deviation of what is left in a single cell"),
+}
+"""Default priors of :class:`bayes.StaggeredDiD`, relative to the within standard deviation of the outcome (unit and period means removed)."""
+
+
+def resolve(defaults: Mapping[str, Prior], chosen: Mapping[str, Any]) -> dict[str, Prior]:
+    """Defaults with the user's choices put in; a number σ stands for HalfNormal(σ) or Normal(0, σ) in outcome-relative units.
+
+    Raises :class:`SpecificationError` on names that are not parameters of the model.
+    """
+    unknown = set(chosen) - set(defaults)
+    if unknown:
+        raise SpecificationError(f"No parameter called {sorted(unknown)} takes a prior. Parameters: {', '.join(defaults)}.")
+    out = dict(defaults)
+    for name, prior in chosen.items():
+        default = defaults[name]
+        if isinstance(prior, Prior):
+            out[name] = Prior(prior.family, prior.parameters, prior.relative, prior.meaning or default.meaning)
+        elif isinstance(prior, int | float) and not isinstance(prior, bool) and "sigma" in default.parameters:
+            out[name] = Prior(default.family, {**default.parameters, "sigma": float(prior)}, True, default.meaning)
+        else:
+            raise SpecificationError(f"priors[{name!r}] must be a bayes.Prior or a positive number (a scale), got {prior!r}.")
+    for name, prior in out.items():
+        fixed_scale = name in ("level", "drift")
+        if fixed_scale and (prior.family != "Normal" or prior.parameters["mu"] != 0):
+            raise SpecificationError(f"priors[{name!r}] must be Normal(mu=0, sigma): it is integrated out in closed form. Got {prior}.")
+        if not fixed_scale and name.endswith("_sd") and prior.family in ("Normal", "Uniform") and prior.parameters.get("lower", -1) < 0:
+            raise SpecificationError(f"priors[{name!r}] must live on positive numbers, got {prior}.")
+    return out
+
+
+def prior_table(priors: Mapping[str, Prior], chosen: Mapping[str, Any], scale: float) -> pd.DataFrame:
+    """Priors in use in units of the outcome: parameter, distribution, meaning, set_by."""
+    rows = [(name, str(p.scaled(scale)), p.meaning, "user" if name in chosen else "default") for name, p in priors.items()]
+    return pd.DataFrame(rows, columns=["parameter", "distribution", "meaning", "set_by"])

@@ -1,0 +1,122 @@
+"""The report: sections of any model family written into one self-contained HTML file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from bayes.errors import SpecificationError
+from bayes.reporting.sections import Section
+
+_FAMILIES = {"StaggeredDiD": "bayes.reporting.did_sections"}
+"""Name of the specification's class → module whose function ``sections`` writes its report."""
+
+
+def report(
+    fit: Any,
+    path: str | Path,
+    comparison: Any = None,
+    title: str | None = None,
+    descriptive: Sequence[str] | None = None,
+    outcome: str | None = None,
+    time_unit: str = "periods",
+    sections: Callable[..., Sequence[Section]] | None = None,
+) -> Path:
+    """Write one HTML file with everything that a reader needs to judge a fit: diagnostics, estimates, comparison, figures, data, methods.
+
+    Parameters
+    ----------
+    fit : DiDFit
+        A fitted model; the class of ``fit.model`` chooses the sections.
+    path : str or Path
+        File to write, ending in .html; folders are made. The file asks for nothing outside itself.
+    comparison : Comparison, optional
+        From :func:`bayes.compare`. Without it the fit's own estimates stand alone.
+    title : str, optional
+        Heading; by default made from the data and the outcome.
+    descriptive : sequence of str, optional
+        Columns described; by default the outcome and the covariates.
+    outcome : str, optional
+        The outcome in words, with its unit, for axes and sentences; by default its column name.
+    time_unit : str
+        What one period is (``years``).
+    sections : callable, optional
+        ``sections(fit, comparison=, descriptive=, outcome=, time_unit=)`` returning Section objects, instead of the family's own.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    SpecificationError
+        The path does not end in .html, or no sections are known for this model.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise SpecificationError(f"A report is an HTML file; {target.name!r} does not end in .html. For Word or LaTeX tables use bayes.reporting.export_tables.")
+    build = sections if sections is not None else _family_sections(fit)
+    parts = build(fit, comparison=comparison, descriptive=descriptive, outcome=outcome, time_unit=time_unit)
+    page = render(parts, title or default_title(fit, outcome), language="en", warning=failure_of(fit))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(page, encoding="utf-8")
+    return target
+
+
+def render(sections: Sequence[Section], title: str, language: str = "en", warning: str = "") -> str:
+    """The page as text. ``warning`` opens every table."""
+    _refuse_repeated_anchors(sections)
+    written = [_written(section, warning) for section in sections]
+    return _template().render(title=title, language=language, sections=written)
+
+
+def failure_of(fit: Any) -> str:
+    """The verdict of a fit that failed its diagnostics, empty when it passed."""
+    diagnosis = fit.diagnose()
+    return "" if diagnosis.passed else str(diagnosis.verdict)
+
+
+def default_title(fit: Any, outcome: str | None = None) -> str:
+    return f"{fit.panel.name}: effect on {outcome or fit.model.outcome}"
+
+
+def _family_sections(fit: Any) -> Callable[..., Sequence[Section]]:
+    name = type(fit.model).__name__
+    if name not in _FAMILIES:
+        raise SpecificationError(f"No report is known for the model {name!r} (known: {', '.join(_FAMILIES)}). Pass sections=, a function returning sections.")
+    return import_module(_FAMILIES[name]).sections
+
+
+def _refuse_repeated_anchors(sections: Sequence[Section]) -> None:
+    anchors = [section.anchor for section in sections]
+    repeated = sorted({anchor for anchor in anchors if anchors.count(anchor) > 1})
+    if repeated:
+        raise SpecificationError(f"Sections share the anchors {repeated}: every section needs its own.")
+
+
+def _written(section: Section, warning: str) -> dict[str, Any]:
+    """A section with its tables and figures as markup; table markup is escaped where it is made, the template escapes the rest."""
+    from markupsafe import Markup
+
+    from bayes.reporting.figures import picture
+
+    tables = [replace(table, warning=table.warning or warning) for table in section.tables]
+    return {
+        "section": section,
+        "tables": [{"markup": Markup(table.html()), "folded": table.folded, "title": table.title} for table in tables],
+        "pictures": [picture(figure) for figure in section.figures],
+    }
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(files("bayes.reporting").joinpath("template.html").read_text(encoding="utf-8"))
