@@ -95,12 +95,12 @@ class Comparison:
 
     @cached_property
     def joined(self) -> pd.DataFrame:
-        """The stacked rows with numbers beside them: ``reference_estimate``, ``difference`` from it, ``intervals_overlap`` (missing where a
-        row has no interval), ``sd_ratio`` and ``sd_ratio_estimand``.
+        """The stacked rows with numbers beside them: ``reference_estimate``, ``difference`` from it, ``intervals_overlap`` (missing where
+        a row has no interval), ``sd_ratio`` and ``sd_ratio_estimand``.
 
-        ``sd_ratio`` is posterior sd / standard error, for a posterior beside an estimate with a (cluster-robust) standard error. Where the
-        posterior has the row, it is taken from ``att_population``: the effect without the draw of these units' own deviations, which is what
-        the cluster standard error measures.
+        ``sd_ratio`` is posterior sd / standard error, for a posterior beside an estimate with a (cluster-robust) standard error. Where
+        the posterior has the row, it is taken from ``att_population``: the effect without these units' own deviations, which is what the
+        cluster standard error measures.
         """
         return _joined(self.frame, self.reference)
 
@@ -147,7 +147,9 @@ class Comparison:
 
     def _row_notes(self, most: int = 6) -> list[str]:
         """What single rows carry, prior-driven rows first; the overall rows' notes are already said with the aggregation."""
-        kept = self.frame[(self.frame["note"] != "") & (self.frame["note"] != self.frame["source"].map(self.aggregation))]
+        said = self.frame["note"] == self.frame["source"].map(self.aggregation)
+        kept = self.frame.assign(note=self.frame["note"].map(remark).where(~said, ""))
+        kept = kept[kept["note"] != ""]
         kept = kept.iloc[np.argsort(~kept["note"].str.contains("prior-driven"), kind="stable")]
         lines = []
         for text, part in kept.groupby("note", sort=False):
@@ -202,7 +204,15 @@ class Comparison:
         (maketables reads it as an interaction)."""
         f = self.frame
         labels = [f"{estimand_words(row)}, {row['source']}".replace(":", ",") for row in f.to_dict("records")]
-        table = pd.DataFrame({"b": f["estimate"].to_numpy(), "se": f["se"].to_numpy(), "p": np.nan, "ci95l": f["lower"].to_numpy(), "ci95u": f["upper"].to_numpy()})
+        table = pd.DataFrame(
+            {
+                "b": f["estimate"].to_numpy(),
+                "se": f["se"].to_numpy(),
+                "p": np.nan,
+                "ci95l": f["lower"].to_numpy(),
+                "ci95u": f["upper"].to_numpy(),
+            }
+        )
         return table.set_index(pd.Index(labels, name="Coefficient"))
 
     @property
@@ -222,8 +232,10 @@ def _relabelled(estimates: Sequence[Estimates], labels: Sequence[str]) -> tuple[
         raise SpecificationError(f"{len(labels)} labels for {len(estimates)} arguments: give one per argument.")
     renamed = []
     for table, label in zip(estimates, labels, strict=True):
-        if table.frame["source"].nunique() > 1:
-            raise SpecificationError(f"Label {label!r} would merge the sources {sorted(set(table.frame['source']))}. Split them with .where(source=...).")
+        if len(set(table.frame["source"])) > 1:
+            raise SpecificationError(
+                f"Label {label!r} would merge the sources {sorted(set(table.frame['source']))}. Split them with .where(source=...)."
+            )
         renamed.append(replace(table, frame=table.frame.assign(source=label)))
     return tuple(renamed)
 
@@ -232,7 +244,9 @@ def _refuse_unusable(frame: pd.DataFrame) -> None:
     if frame.empty:
         raise SpecificationError("The estimates to compare have no rows.")
     if (frame["source"] == "").any():
-        raise SpecificationError(f"{int((frame['source'] == '').sum())} rows have no source. Name it in the column 'source', or pass labels=.")
+        raise SpecificationError(
+            f"{int((frame['source'] == '').sum())} rows have no source. Name it in the column 'source', or pass labels=."
+        )
     repeated = frame.duplicated(["source", *KEYS])
     if repeated.any():
         row = frame[repeated].iloc[0]
@@ -244,9 +258,10 @@ def _refuse_unusable(frame: pd.DataFrame) -> None:
 
 def _failure(meta: dict[str, Any]) -> str:
     """Words for the top of every table when these estimates come from a fit that failed its diagnostics."""
-    if meta.get("passed", True):
+    verdict = str(meta.get("verdict", ""))
+    if meta.get("passed", "NOT pass" not in verdict):
         return ""
-    return str(meta.get("verdict") or "DIAGNOSTICS FAILED: " + "; ".join(meta.get("failures", ("see fit.diagnose()",))))
+    return verdict or "This fit did NOT pass its sampling checks; see fit.diagnose()."
 
 
 def _aggregation_of(source: str, rows: pd.DataFrame, meta: dict[str, Any]) -> str:
@@ -254,12 +269,12 @@ def _aggregation_of(source: str, rows: pd.DataFrame, meta: dict[str, Any]) -> st
     given = given.get(source, "") if isinstance(given, dict) else given
     if given:
         return str(given)
+    if rows["interval"].astype(str).str.contains("posterior").any():
+        weights = str(meta.get("weights") or "treated rows")
+        return "mean over treated rows" if weights == "treated rows" else f"mean over treated rows, weighted by {weights}"
     noted = rows.loc[(rows["term"] == "simple") & (rows["note"] != ""), "note"]
     if len(noted):
         return str(noted.iloc[0])
-    if rows["interval"].astype(str).str.contains("posterior").any():
-        weights = meta.get("weights")
-        return f"mean over treated rows, weighted by {weights}" if isinstance(weights, str) and weights else "mean over treated rows"
     name = source.lower()
     return next((words for marks, words in _AGGREGATIONS if any(mark in name for mark in marks)), "aggregation not stated by the source")
 
@@ -297,8 +312,8 @@ def _joined(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
 def _population_rows(frame: pd.DataFrame) -> dict[int, int]:
     """Row of an ``att`` → row of the same source's ``att_population`` of the same aggregation, where both exist."""
     short = [(source, *key) for source, key in zip(frame["source"], _keys(frame, ("estimand",)), strict=True)]
-    means = {key: row for row, key in zip(frame.index, short, strict=True) if frame.at[row, "estimand"] == "att_population"}
-    return {row: means[key] for row, key in zip(frame.index, short, strict=True) if frame.at[row, "estimand"] == "att" and key in means}
+    means = {key: row for row, key in zip(frame.index, short, strict=True) if frame.loc[row, "estimand"] == "att_population"}
+    return {row: means[key] for row, key in zip(frame.index, short, strict=True) if frame.loc[row, "estimand"] == "att" and key in means}
 
 
 def _sd_ratio(frame: pd.DataFrame, row: int, other: int | None, population: dict[int, int]) -> tuple[float, str]:
@@ -310,9 +325,9 @@ def _sd_ratio(frame: pd.DataFrame, row: int, other: int | None, population: dict
         return np.nan, ""
     bayes, classic = (row, other) if posterior[0] else (other, row)
     chosen = population.get(bayes, bayes)
-    if not frame.at[classic, "se"] > 0 or not frame.at[chosen, "se"] > 0:
+    if not frame.loc[classic, "se"] > 0 or not frame.loc[chosen, "se"] > 0:
         return np.nan, ""
-    return float(frame.at[chosen, "se"] / frame.at[classic, "se"]), str(frame.at[chosen, "estimand"])
+    return float(frame.loc[chosen, "se"] / frame.loc[classic, "se"]), str(frame.loc[chosen, "estimand"])
 
 
 # ── cells ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -329,6 +344,11 @@ def estimand_words(row: Any) -> str:
     if not parts or term not in ("event", "cohort", "calendar", "region", "region:event", "cell"):
         parts.insert(0, _TERM_WORDS.get(term, str(term)))
     return f"{name}: {', '.join(p for p in parts if p)}" if any(parts) else name
+
+
+def remark(note: str) -> str:
+    """A row's note without its weights, which every table says once for all rows."""
+    return "; ".join(part for part in note.split("; ") if not part.startswith("weights: "))
 
 
 def _cell(row: Any) -> str:

@@ -34,7 +34,7 @@ def card(name: str) -> str:
     return (path(name) / "card.md").read_text(encoding="utf-8")
 
 
-def load(name: str, weighted: bool = True) -> Panel:
+def load(name: str, weighted: bool = False) -> Panel:
     """Load a data set as a :class:`bayes.Panel`.
 
     Which column is the unit, the period, the region, the first treated period and the weight stands in ``roles.toml`` beside the data.

@@ -97,3 +97,7 @@ class PriorDrivenWarning(BayesWarning):
 
 class BaselineWarning(BayesWarning):
     """A baseline could not be computed, or left some rows out."""
+
+
+class InfluentialUnitsWarning(BayesWarning):
+    """Single units move the posterior so much that importance sampling without them is unreliable."""

@@ -69,6 +69,10 @@ class Estimates:
         if unknown:
             raise SpecificationError(f"Unknown columns {sorted(unknown)} in estimates. Allowed: {list(COLUMNS)}.")
         frame = frame.assign(**{c: v for c, v in COLUMNS.items() if c not in frame}).loc[:, list(COLUMNS)].reset_index(drop=True)
+        for name, default in COLUMNS.items():
+            if not isinstance(default, float) and frame[name].isna().any():  # rows given as dictionaries need not name the same columns
+                frame[name] = frame[name].astype(object).where(frame[name].notna(), default)
+        frame["identified"] = frame["identified"].astype(bool)
         if draws is not None and (draws.ndim != 2 or draws.shape[0] != len(frame)):
             raise SpecificationError(f"Draws of shape {draws.shape} do not fit {len(frame)} estimates: (rows, draws) is expected.")
         return cls(frame, draws, title, meta)

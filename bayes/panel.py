@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,25 +12,28 @@ import numpy as np
 import pandas as pd
 
 from bayes.errors import (
-    DuplicateRowError,
     EmptyPanelError,
-    MissingColumnError,
     MissingValueError,
     NoComparisonError,
-    NonAbsorbingTreatmentError,
-    NotNumericError,
     NotPositiveError,
-    RegionNotNestedError,
     SetAsideWarning,
     SinglePeriodError,
     SpecificationError,
-    TreatmentTimingError,
 )
-
-NEVER = np.inf
-"""First treated period of a unit that is never treated."""
-
-_DERIVED_COLUMN = "first_treated"
+from bayes.validation import (
+    NEVER,
+    as_numbers,
+    as_pandas,
+    first_treated_periods,
+    places,
+    refuse_duplicates,
+    refuse_missing_labels,
+    refuse_split_units,
+    require_columns,
+    sorted_rows,
+    timing_from_treatment,
+    whole_numbers,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,27 +111,27 @@ class Panel:
         SetAsideWarning
             Units treated in all their observed periods have no untreated row; they move to ``set_aside``.
         """
-        frame = _as_pandas(data)
+        frame = as_pandas(data)
         if first_treated is not None and treated is not None:
             raise SpecificationError("Give first_treated or treated, not both: each determines the other.")
         named = {"unit": unit, "time": time, "region": region, "first_treated": first_treated, "treated": treated, "weights": weights}
-        _require_columns(frame, named)
+        require_columns(frame, named)
         if frame.empty:
             raise EmptyPanelError("The table has no rows. Check the filter or the file that it was read from.")
         for column in (unit, time, region):
             if column is not None:
-                _refuse_missing_labels(frame, column, unit, time)
-        frame = frame.assign(**{time: _whole_numbers(frame, time, unit)})
-        frame = _sorted_rows(frame, unit, time)
-        _refuse_duplicates(frame, unit, time)
+                refuse_missing_labels(frame, column, unit, time)
+        frame = frame.assign(**{time: whole_numbers(frame, time, unit)})
+        frame = sorted_rows(frame, unit, time)
+        refuse_duplicates(frame, unit, time)
         if frame[time].min() == frame[time].max():
             raise SinglePeriodError(f"Column {time!r} holds one period only ({frame[time].iloc[0]}). A panel needs at least two.")
         if region is not None:
-            _refuse_split_units(frame, unit, region)
+            refuse_split_units(frame, unit, region)
         if treated is not None:
-            frame, first_treated = _timing_from_treatment(frame, unit, time, treated)
+            frame, first_treated = timing_from_treatment(frame, unit, time, treated)
         elif first_treated is not None:
-            frame = frame.assign(**{first_treated: _timing(frame, unit, time, first_treated)})
+            frame = frame.assign(**{first_treated: first_treated_periods(frame, unit, time, first_treated)})
         panel = cls(frame, unit, time, region, first_treated, weights, frame.iloc[:0].assign(reason=pd.Series(dtype=object)), name)
         if weights is not None:
             panel._require_positive(weights)
@@ -220,12 +223,12 @@ class Panel:
 
     def column(self, name: str) -> np.ndarray:
         """A numeric column as float64, checked for text, NaN and infinity. Shape (n_rows,)."""
-        _require_columns(self.frame, {"column": name})
-        values = _numbers(self.frame, name, self.unit, self.time)
+        require_columns(self.frame, {"column": name})
+        values = as_numbers(self.frame, name, self.unit, self.time)
         bad = ~np.isfinite(values)
         if bad.any():
             raise MissingValueError(
-                f"Column {name!r} has {int(bad.sum())} missing or infinite values: {_where(self.frame, bad, self.unit, self.time)}. "
+                f"Column {name!r} has {int(bad.sum())} missing or infinite values: {places(self.frame, bad, self.unit, self.time)}. "
                 f"Fill them, or use panel.drop_missing({[name]!r}), which lists the rows it sets aside."
             )
         return values
@@ -255,8 +258,8 @@ class Panel:
         columns = [columns] if isinstance(columns, str) else list(columns)
         bad = np.zeros(self.n_rows, dtype=bool)
         for name in columns:
-            _require_columns(self.frame, {"column": name})
-            bad |= ~np.isfinite(_numbers(self.frame, name, self.unit, self.time))
+            require_columns(self.frame, {"column": name})
+            bad |= ~np.isfinite(as_numbers(self.frame, name, self.unit, self.time))
         reason = f"missing or infinite value in {', '.join(columns)}"
         panel = self._without(bad, reason)
         first, last = panel.frame[self.time].agg(["min", "max"])
@@ -317,7 +320,7 @@ class Panel:
         bad = self.column(name) <= 0
         if bad.any():
             raise NotPositiveError(
-                f"Column {name!r} has {int(bad.sum())} values that are zero or negative: {_where(self.frame, bad, self.unit, self.time)}. "
+                f"Column {name!r} has {int(bad.sum())} values that are zero or negative: {places(self.frame, bad, self.unit, self.time)}. "
                 "Drop or correct these rows first."
             )
 
@@ -362,153 +365,3 @@ class Panel:
                 f"From {self.time} = {first} on every unit is treated: no never- or not-yet-treated unit is left. "
                 "Add untreated units or earlier-untreated cohorts."
             )
-
-
-def _as_pandas(data: Any) -> pd.DataFrame:
-    if isinstance(data, pd.DataFrame):
-        return data
-    if hasattr(data, "collect"):
-        data = data.collect()
-    if hasattr(data, "to_pandas"):
-        return data.to_pandas()
-    if isinstance(data, Mapping):
-        return pd.DataFrame(data)
-    raise SpecificationError(f"Expected a pandas or polars DataFrame, got {type(data).__name__}.")
-
-
-def _require_columns(frame: pd.DataFrame, named: Mapping[str, str | None]) -> None:
-    for role, column in named.items():
-        if column is None:
-            continue
-        if column not in frame.columns:
-            have = ", ".join(map(str, list(frame.columns)[:12])) + (" …" if frame.shape[1] > 12 else "")
-            raise MissingColumnError(f"Column {column!r} (given as {role}) does not exist. Columns: {have}.")
-        if isinstance(frame[column], pd.DataFrame):
-            raise MissingColumnError(f"Column {column!r} (given as {role}) exists more than once. Rename the copies.")
-
-
-def _where(frame: pd.DataFrame, bad: np.ndarray, unit: str, time: str, limit: int = 3) -> str:
-    """Unit and period of the first few bad rows, in words."""
-    rows = frame.loc[np.asarray(bad), [unit, time]].head(limit)
-    places = [f"{unit} {u}, {time} {t}" for u, t in rows.itertuples(index=False)]
-    return "; ".join(places) + (f"; and {int(bad.sum()) - limit} more" if bad.sum() > limit else "")
-
-
-def _refuse_missing_labels(frame: pd.DataFrame, column: str, unit: str, time: str) -> None:
-    bad = frame[column].isna().to_numpy()
-    if bad.any():
-        raise MissingValueError(
-            f"Column {column!r} has {int(bad.sum())} missing values (rows {', '.join(map(str, np.flatnonzero(bad)[:3]))} …; "
-            f"{_where(frame, bad, unit, time)}). Every row needs a unit, a period and, if given, a region."
-        )
-
-
-def _numbers(frame: pd.DataFrame, name: str, unit: str, time: str) -> np.ndarray:
-    """The column as float64; NaN and inf pass, text does not."""
-    series = frame[name]
-    if pd.api.types.is_bool_dtype(series.dtype) or pd.api.types.is_numeric_dtype(series.dtype):
-        if pd.api.types.is_complex_dtype(series.dtype):
-            raise NotNumericError(f"Column {name!r} holds complex numbers; real numbers are expected.")
-        return series.to_numpy(dtype=float, na_value=np.nan)
-    if series.dtype == object or isinstance(series.dtype, pd.CategoricalDtype | pd.StringDtype):
-        is_text = series.map(lambda v: isinstance(v, str)).to_numpy(dtype=bool)
-        numbers = pd.to_numeric(series.astype(object).where(~is_text), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        bad = is_text | (np.isnan(numbers) & series.notna().to_numpy())
-        if not bad.any():
-            return numbers
-        example = series[bad].iloc[0]
-    else:
-        bad, example = np.ones(len(frame), dtype=bool), series.iloc[0]
-    raise NotNumericError(
-        f"Column {name!r} holds {type(example).__name__} {example!r} where a number is expected: {_where(frame, bad, unit, time)}. "
-        f"Convert it, for example with pandas.to_numeric(df[{name!r}], errors='coerce'), and check what becomes NaN."
-    )
-
-
-def _whole_numbers(frame: pd.DataFrame, time: str, unit: str) -> np.ndarray:
-    values = _numbers(frame, time, unit, time)
-    bad = ~np.isfinite(values) | (values != np.round(values)) | (np.abs(values) > 2**52)
-    if bad.any():
-        raise NotNumericError(
-            f"Column {time!r} must hold whole numbers such as years; found {values[bad][0]:g}: {_where(frame, bad, unit, time)}. "
-            "Number the periods (2001, 2002, …; or consecutive quarters 0, 1, 2, …)."
-        )
-    return values.astype(np.int64)
-
-
-def _sorted_rows(frame: pd.DataFrame, unit: str, time: str) -> pd.DataFrame:
-    sortable = frame[unit].dtype != object or len(set(map(type, frame[unit]))) == 1
-    codes, _ = pd.factorize(frame[unit].to_numpy(), sort=sortable)
-    times = frame[time].to_numpy()
-    step = np.diff(codes)
-    if (step >= 0).all() and (np.diff(times)[step == 0] > 0).all():
-        return frame.reset_index(drop=True)
-    return frame.iloc[np.lexsort((times, codes))].reset_index(drop=True)
-
-
-def _refuse_duplicates(frame: pd.DataFrame, unit: str, time: str) -> None:
-    units, times = frame[unit].to_numpy(), frame[time].to_numpy()
-    bad = np.r_[False, (units[1:] == units[:-1]) & (times[1:] == times[:-1])]
-    if bad.any():
-        raise DuplicateRowError(
-            f"{int(bad.sum())} rows repeat a unit and period: {_where(frame, bad, unit, time)}. "
-            f"Aggregate or drop them; df[df.duplicated([{unit!r}, {time!r}], keep=False)] shows all."
-        )
-
-
-def _changes_within_unit(frame: pd.DataFrame, unit: str, values: np.ndarray) -> np.ndarray:
-    units = frame[unit].to_numpy()
-    return np.r_[False, (units[1:] == units[:-1]) & (values[1:] != values[:-1])]
-
-
-def _refuse_split_units(frame: pd.DataFrame, unit: str, region: str) -> None:
-    labels = frame[region].astype(str).to_numpy(dtype=object)
-    bad = _changes_within_unit(frame, unit, labels)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise RegionNotNestedError(
-            f"Unit {frame[unit].iloc[row]!r} is in region {labels[row - 1]!r} and in {labels[row]!r} (column {region!r}; "
-            f"{int(frame[unit][bad].nunique())} units in all). Give every unit one region for all periods."
-        )
-
-
-def _timing(frame: pd.DataFrame, unit: str, time: str, column: str) -> np.ndarray:
-    series = frame[column]
-    if series.dtype == object or isinstance(series.dtype, pd.StringDtype):
-        series = series.where(series.notna(), np.nan)
-    values = _numbers(frame.assign(**{column: series}), column, unit, time)
-    values = np.where(np.isnan(values) | (values == 0), NEVER, values)
-    bad = _changes_within_unit(frame, unit, values)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise TreatmentTimingError(
-            f"Column {column!r} gives unit {frame[unit].iloc[row]!r} two first treated periods ({values[row - 1]:g} and {values[row]:g}). "
-            "It must be constant within a unit; for a 0/1 column use treated=."
-        )
-    finite = np.isfinite(values)
-    if (values == -np.inf).any() or (values[finite] != np.round(values[finite])).any():
-        raise TreatmentTimingError(f"Column {column!r} must hold periods (whole numbers) or NaN, None, 0, inf for never treated.")
-    return values
-
-
-def _timing_from_treatment(frame: pd.DataFrame, unit: str, time: str, treated: str) -> tuple[pd.DataFrame, str]:
-    values = _numbers(frame, treated, unit, time)
-    bad = ~np.isin(values, (0.0, 1.0))
-    if bad.any():
-        raise TreatmentTimingError(
-            f"Column {treated!r} must hold 0 and 1 only; found {values[bad][0]:g}: {_where(frame, bad, unit, time)}. "
-            "A dose or share is not a treatment indicator."
-        )
-    off = _changes_within_unit(frame, unit, values) & (values == 0)
-    if off.any():
-        raise NonAbsorbingTreatmentError(
-            f"Column {treated!r} switches off again: {_where(frame, off, unit, time)}. Staggered difference-in-differences needs an "
-            "absorbing treatment; a treatment that comes and goes needs another design (for example switchers, de Chaisemartin and "
-            "D'Haultfœuille 2024)."
-        )
-    times = frame[time].to_numpy(dtype=float)
-    first = frame.assign(_when=np.where(values == 1, times, NEVER)).groupby(unit, sort=False, observed=True)["_when"].transform("min")
-    name = _DERIVED_COLUMN
-    while name in frame.columns:
-        name = f"{name}_"
-    return frame.assign(**{name: first.to_numpy()}), name

@@ -55,7 +55,9 @@ class Prior:
             raise SpecificationError(f"{self.family} takes {_FAMILIES[self.family]}, got {tuple(self.parameters)}.")
         for name, value in self.parameters.items():
             if not np.isfinite(value) or (name in ("sigma", "scale", "nu") and value <= 0):
-                raise SpecificationError(f"{self.family}({name}={value!r}): {name} must be finite{' and positive' if name != 'mu' else ''}.")
+                raise SpecificationError(
+                    f"{self.family}({name}={value!r}): {name} must be finite{' and positive' if name != 'mu' else ''}."
+                )
         if self.family == "Uniform" and self.parameters["lower"] >= self.parameters["upper"]:
             raise SpecificationError(f"Uniform needs lower < upper, got {dict(self.parameters)}.")
 
@@ -104,7 +106,7 @@ def half_normal(sigma: float, meaning: str) -> Prior:
 DID_PRIORS: dict[str, Prior] = {
     "innovation_sd": half_normal(2.0, "standard deviation of the innovations of the AR(1) errors, s² = σ²(1 − ρ²)"),
     "autocorrelation": Prior("Uniform", {"lower": -1.0, "upper": 1.0}, False, "AR(1) correlation ρ of errors one period apart"),
-    "unit_effect_sd": half_normal(0.5, "between-unit standard deviation of treatment effects within a cell"),
+    "unit_effect_sd": half_normal(1.0, "between-unit standard deviation of treatment effects within a cell"),
     "unit_trend_sd": half_normal(0.1, "between-unit standard deviation of linear trends, per period"),
     "level": Prior("Normal", {"mu": 0.0, "sigma": 2.5}, True, "common level of the effect at its first event time"),
     "drift": Prior("Normal", {"mu": 0.0, "sigma": 0.25}, True, "linear change of the effect per period since treatment"),

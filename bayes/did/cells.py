@@ -88,10 +88,6 @@ def make_design(groups: Sequence[Trajectories], n_periods: int, period_effects: 
     return Design(columns, cells, lead_cells if leads else _take(lead_cells, np.zeros(0, dtype=int)), anticipation)
 
 
-def without_leads(design: Design) -> Design:
-    return Design(design.period_columns, design.cells, _take(design.leads, np.zeros(0, dtype=int)), design.anticipation)
-
-
 def _take(cells: Cells, index: np.ndarray) -> Cells:
     return Cells(cells.region[index], cells.cohort[index], cells.event[index], cells.rows[index], cells.weight[index])
 

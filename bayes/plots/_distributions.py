@@ -45,7 +45,9 @@ def prior_posterior(
     names = list(parameters) if parameters is not None else [name for name in posterior if name in prior]
     missing = [name for name in names if name not in prior or name not in posterior]
     if missing or not names:
-        raise SpecificationError(f"No prior and posterior draws of {missing or 'any parameter'}. Scalars in both: {sorted(set(prior) & set(posterior))}.")
+        raise SpecificationError(
+            f"No prior and posterior draws of {missing or 'any parameter'}. Scalars in both: {sorted(set(prior) & set(posterior))}."
+        )
     columns = min(len(names), 4 if width > s.NARROW else 2)
     rows = -(-len(names) // columns)
     with s.style():
@@ -74,7 +76,9 @@ def overlap(prior: np.ndarray, posterior: np.ndarray, points: int = 400) -> floa
     return float(np.clip(np.trapezoid(np.minimum(first, second), grid), 0, 1))
 
 
-def _densities(prior: np.ndarray, posterior: np.ndarray, points: int = 140, window: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _densities(
+    prior: np.ndarray, posterior: np.ndarray, points: int = 140, window: bool = True
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     prior, posterior = prior[np.isfinite(prior)], posterior[np.isfinite(posterior)]
     low, high = min(prior.min(), posterior.min()), max(prior.max(), posterior.max())
     positive = low >= 0

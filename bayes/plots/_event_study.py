@@ -54,7 +54,9 @@ def event_study(
         _mark_leads(axes, times)
         s.zero_line(axes)
         handles, labels = _draw(axes, sources)
-        handles.append(axes.plot([-1], [0], marker="o", color="white", markeredgecolor=s.INK, linestyle="none", markersize=5.5, zorder=6)[0])
+        handles.append(
+            axes.plot([-1], [0], marker="o", color="white", markeredgecolor=s.INK, linestyle="none", markersize=5.5, zorder=6)[0]
+        )
         labels.append("reference period −1")
         _label_axes(axes, times, outcome, time_unit)
         levels = s.level_words(pd.concat([frame for _, frame in sources]))
@@ -114,7 +116,9 @@ def _band(axes: Axes, frame: pd.DataFrame, colour: str) -> Any:
 def _points(axes: Axes, frame: pd.DataFrame, offset: float, colour: str, marker: str) -> Any:
     x, y = frame["event_time"].to_numpy() + offset, frame["estimate"].to_numpy()
     known = frame[["lower", "upper"]].notna().all(axis=1).to_numpy()
-    axes.vlines(x[known], frame["lower"].to_numpy()[known], frame["upper"].to_numpy()[known], color=colour, linewidth=1.0, alpha=0.75, zorder=3)
+    axes.vlines(
+        x[known], frame["lower"].to_numpy()[known], frame["upper"].to_numpy()[known], color=colour, linewidth=1.0, alpha=0.75, zorder=3
+    )
     return axes.plot(x, y, marker=marker, linestyle="none", color=colour, markersize=3.8, zorder=4)[0]
 
 

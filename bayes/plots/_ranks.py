@@ -58,7 +58,9 @@ def rank_plot(
         figure, axes = s.canvas(width, 0.55 + 1.35 * rows, rows, columns, squeeze=False, sharex=True, sharey=True)
         for panel, name in zip(axes.flat, names, strict=False):
             lines = _rank_panel(panel, chains[name], band)
-            panel.set_title(s.wrap((labels or {}).get(name, name.replace("_", " ")), int(11 * width / columns)), fontsize=8.5, loc="left", pad=3)
+            panel.set_title(
+                s.wrap((labels or {}).get(name, name.replace("_", " ")), int(11 * width / columns)), fontsize=8.5, loc="left", pad=3
+            )
         for panel in axes.flat[len(names) :]:
             panel.set_axis_off()
         figure.supxlabel("rank among all draws (share)", fontsize=8.5, color=s.INK)
@@ -96,10 +98,9 @@ def simultaneous_band(n_draws: int, n_chains: int, prob: float = 0.95, simulatio
 
 
 def _rank_panel(axes: Axes, draws: np.ndarray, band: tuple[np.ndarray, np.ndarray]) -> list[Any]:
-    from scipy.stats import rankdata
-
     grid, half = band
-    ranks = (rankdata(draws).reshape(draws.shape) - 0.5) / draws.size
+    ordered = np.sort(draws, axis=None)  # tied draws share their middle rank
+    ranks = (np.searchsorted(ordered, draws, side="left") + np.searchsorted(ordered, draws, side="right")) / (2 * draws.size)
     shade = axes.fill_between(grid, -half, half, color=s.FAINT, alpha=0.8, linewidth=0, zorder=1)
     axes.axhline(0, color=s.MUTED, linewidth=0.7, zorder=2)
     colours = (s.POSTERIOR, *s.PALETTE)

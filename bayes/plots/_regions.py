@@ -100,7 +100,9 @@ def _groups(sources: list[tuple[str, pd.DataFrame, Any]], by: str) -> list[Any]:
     for _, frame, _ in sources:
         repeated = frame[by].duplicated() & frame[by].map(_named)
         if repeated.any():
-            raise SpecificationError(f"{by} {frame[by][repeated].iloc[0]!r} has several rows in one source; choose one estimand and term with .where().")
+            raise SpecificationError(
+                f"{by} {frame[by][repeated].iloc[0]!r} has several rows in one source; choose one estimand and term with .where()."
+            )
         ordered = frame.sort_values("estimate", ascending=False, na_position="last")
         labels.update(dict.fromkeys(label for label in ordered[by] if _named(label)))
     overall = any((~frame[by].map(_named)).any() for _, frame, _ in sources)
@@ -125,10 +127,20 @@ def _row(frame: pd.DataFrame, group: Any, by: str) -> pd.Series | None:
 
 
 def _prior_driven(row: pd.Series) -> bool:
-    return not bool(row["identified"]) or "prior-driven" in str(row["note"])
+    """An average over identified cells only is shown as it is; what the data do not identify at all is not."""
+    note = str(row["note"])
+    return "prior-driven" in note or (not bool(row["identified"]) and "identified cells only" not in note)
 
 
-def _lines(axes: Axes, frame: pd.DataFrame, groups: list[Any], by: str, place: float, colour: str, marker: str, hollow: bool = False) -> Any:
+def _why_empty(sources: list[tuple[str, pd.DataFrame, Any]], group: Any, by: str) -> str:
+    """Words under the name of a group for which no source has an estimate."""
+    notes = " ".join(note for _, frame, _ in sources for note in frame.loc[frame[by] == group, "note"].astype(str))
+    return "\n(no treated unit)" if "no treated unit" in notes else "\n(not identified)"
+
+
+def _lines(
+    axes: Axes, frame: pd.DataFrame, groups: list[Any], by: str, place: float, colour: str, marker: str, hollow: bool = False
+) -> Any:
     from matplotlib.lines import Line2D
 
     for position, group in enumerate(groups):
@@ -153,10 +165,13 @@ def _arrows(axes: Axes, before: pd.DataFrame, after: pd.DataFrame, groups: list[
 
 
 def _group_axis(axes: Axes, sources: list[tuple[str, pd.DataFrame, Any]], groups: list[Any], by: str, outcome: str) -> None:
-    rows = {k: [_row(frame, group, by) for _, frame, _ in sources] for k, group in enumerate(groups)}
-    loose = {k for k, found in rows.items() if any(row is not None and _prior_driven(row) for row in found)}
-    names = [(f"all {by}s" if group == "" else f"{group:g}" if isinstance(group, float) else str(group)) for group in groups]
-    axes.set_yticks(range(len(groups)), [s.wrap(name, 16) + ("\n(prior-driven)" if k in loose else "") for k, name in enumerate(names)])
+    labels = []
+    for group in groups:
+        name = f"all {by}s" if group == "" else f"{group:g}" if isinstance(group, float) else str(group)
+        rows = [row for row in (_row(frame, group, by) for _, frame, _ in sources) if row is not None]
+        why = _why_empty(sources, group, by) if not rows else "\n(prior-driven)" if any(map(_prior_driven, rows)) else ""
+        labels.append(s.wrap(name, 16) + why)
+    axes.set_yticks(range(len(groups)), labels)
     axes.set_ylim(len(groups) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)

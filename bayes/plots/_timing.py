@@ -106,7 +106,14 @@ def _label_rows(axes: Axes, rows: pd.DataFrame, width: float) -> None:
         return
     for start, end in zip(starts, ends, strict=True):
         axes.axhline(start, color=s.INK, linewidth=0.8, clip_on=False, xmin=0, xmax=1.01)
-        axes.text(1.015, (start + end) / 2, s.wrap(regions[start], 14 if width > s.NARROW else 11), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+        axes.text(
+            1.015,
+            (start + end) / 2,
+            s.wrap(regions[start], 14 if width > s.NARROW else 11),
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=8.5,
+        )
 
 
 def _label_periods(axes: Axes, periods: np.ndarray, width: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes.comparison import remark
 from bayes.estimates import Estimates
 from bayes.reporting.tables import format_number
 
@@ -22,14 +23,29 @@ def headline(fit: Any, overall: Estimates, outcome: str) -> tuple[str, ...]:
     panel = fit.panel
     treated = int(np.isfinite(panel.unit_first_treated).sum())
     if pd.isna(row["estimate"]):
-        return ("The overall effect is not identified in these data: no average over the treated rows can be told apart from unit and period effects.",)
+        return (
+            "The overall effect is not identified in these data: no average over the treated rows can be told apart from unit and "
+            "period effects.",
+        )
     direction = "higher" if row["estimate"] > 0 else "lower"
-    chance = "" if pd.isna(row["prob_positive"]) else f"; the probability that the average effect is positive is {probability(row['prob_positive'])}"
+    chance = (
+        ""
+        if pd.isna(row["prob_positive"])
+        else f"; the probability that the average effect is positive is {probability(row['prob_positive'])}"
+    )
     size = f"{format_number(abs(row['estimate']))} {direction}"
     first = (
-        f"After treatment, {outcome} was on average {size} in the {treated} treated units than it would have been without ({interval_words(row)}{chance})."
+        f"After treatment, {outcome} was on average {size} in the {treated} treated units than it would have been without "
+        f"({interval_words(row)}{chance})."
     )
-    return (first, *_percent(fit, row), "The average runs over the treated rows: every treated unit and period counts by its weight.")
+    remarks = remark(str(row["note"]))
+    partly = (f"Note: {remarks}.",) if remarks else ()
+    return (
+        first,
+        *_percent(fit, row),
+        "The average runs over the treated rows: every treated unit and period counts by its weight.",
+        *partly,
+    )
 
 
 def _percent(fit: Any, row: Any) -> tuple[str, ...]:
@@ -48,8 +64,10 @@ def beside_the_headline(fit: Any) -> str:
     """The two other estimands, when the fit has them."""
     mean, new = (fit.att("simple", estimand=name).frame.iloc[0] for name in ("att_population", "att_new_unit"))
     return (
-        f"Two neighbours of this number: the mean over units of this kind is {format_number(mean['estimate'])} ({interval_words(mean)}); one new treated "
-        f"unit could show anything around {format_number(new['estimate'])} ({interval_words(new)}). The first is the one to compare with a standard error "
+        f"Two neighbours of this number: the mean over units of this kind is {format_number(mean['estimate'])} "
+        f"({interval_words(mean)}); one new treated "
+        f"unit could show anything around {format_number(new['estimate'])} ({interval_words(new)}). The first is the one to compare "
+        f"with a standard error "
         "clustered by unit."
     )
 
@@ -63,7 +81,8 @@ def prior_driven(fit: Any, tables: dict[str, Estimates], overlaps: dict[str, flo
     vague = [name.replace("_", " ") for name, value in overlaps.items() if value > 0.75]
     if vague:
         sentences.append(
-            f"The data say little about {_listed(vague)}: prior and posterior overlap by more than three quarters. Another prior there would show in the result."
+            f"The data say little about {_listed(vague)}: prior and posterior overlap by more than three quarters. Another prior "
+            f"there would show in the result."
         )
     if not sentences:
         return ("Every region has treated units, every effect shown is identified, and no parameter's posterior repeats its prior.",)
@@ -76,7 +95,10 @@ def _regions_without_treatment(fit: Any) -> list[str]:
     counts = pd.Series(treated).groupby(panel.unit_regions).sum().reindex(range(panel.regions.size), fill_value=0)
     out = []
     for region in (panel.regions[k] for k, count in counts.items() if count == 0):
-        out.append(f"{region} has no treated unit. An effect shown for it is the model's expectation from the other regions and the prior; no data on {region} enter it.")
+        out.append(
+            f"{region} has no treated unit. An effect shown for it is the model's expectation from the other regions and the prior; "
+            f"no data on {region} enter it."
+        )
     few = [f"{panel.regions[k]} ({int(count)})" for k, count in counts.items() if 0 < count <= 2]
     if few:
         out.append(f"Very few treated units stand behind {_listed(few)}; there the estimate leans on the other regions.")
@@ -89,12 +111,22 @@ def _unidentified(tables: dict[str, Estimates]) -> list[str]:
         rows = table.frame[~table.frame["identified"].astype(bool)]
         if len(rows):
             places = [_place(row) for row in rows.to_dict("records")]
-            out.append(f"Not identified {name}: {_listed(places[:8])}{' and others' if len(places) > 8 else ''}. These cells have no comparison left in the data.")
+            out.append(
+                f"Not identified {name}: {_listed(places[:8])}{' and others' if len(places) > 8 else ''}. These cells have no "
+                f"comparison left in the data."
+            )
     return out
 
 
 def _place(row: dict[str, Any]) -> str:
-    parts = [row["region"], *(f"{word} {row[key]:g}" for key, word in (("cohort", "cohort"), ("period", "period"), ("event_time", "event time")) if pd.notna(row[key]))]
+    parts = [
+        row["region"],
+        *(
+            f"{word} {row[key]:g}"
+            for key, word in (("cohort", "cohort"), ("period", "period"), ("event_time", "event time"))
+            if pd.notna(row[key])
+        ),
+    ]
     return " ".join(part for part in parts if part) or "overall"
 
 
@@ -104,7 +136,13 @@ def _listed(names: list[str]) -> str:
 
 # ── methods ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_POOLED = {"region": "regions", "cohort": "cohorts", "event": "event times", "region:event": "region-specific event paths", "cell": "single cells"}
+_POOLED = {
+    "region": "regions",
+    "cohort": "cohorts",
+    "event": "event times",
+    "region:event": "region-specific event paths",
+    "cell": "single cells",
+}
 
 
 def methods(fit: Any, sources: list[str]) -> tuple[str, ...]:
@@ -116,15 +154,25 @@ def _model_words(fit: Any) -> str:
     model, panel = fit.model, fit.panel
     periods = "a period effect for every region" if model.period_effects == "region" else "period effects common to all regions"
     controls = f", linear terms in {_listed([str(c) for c in model.covariates])}" if model.covariates else ""
-    errors = "a stationary first-order autoregression in calendar time" if model.errors == "ar1" else "independent and identically distributed"
+    errors = (
+        "a stationary first-order autoregression in calendar time" if model.errors == "ar1" else "independent and identically distributed"
+    )
     units = " Treatment effects vary over units by a random deviation, integrated out." if model.unit_effects == "random-treatment" else ""
     trends = " Every unit has a random linear trend." if model.unit_trends else ""
     ahead = f" Effects are allowed from {model.anticipation} periods before treatment on." if model.anticipation else ""
-    leads = " Event times of −2 and earlier have their own effects, with −1 as the reference, so that diverging trends before treatment can be seen." if model.leads else ""
+    leads = (
+        " Event times of −2 and earlier have their own effects, with −1 as the reference, so that diverging trends before treatment "
+        "can be seen."
+        if model.leads
+        else ""
+    )
     return (
-        f"The outcome {model.outcome} of {panel.n_units} units over {panel.n_periods} periods ({panel.periods[0]}–{panel.periods[-1]}) is modelled with unit effects, "
-        f"{periods}{controls} and one effect for every cell of region, cohort and event time. Errors are {errors}.{units}{trends}{ahead}{leads} "
-        f"{_pooling_words(model.pooling)} Unit effects, period effects, cell effects and covariates are integrated out exactly; the sampler moves over scales and the "
+        f"The outcome {model.outcome} of {panel.n_units} units over {panel.n_periods} periods "
+        f"({panel.periods[0]}–{panel.periods[-1]}) is modelled with unit effects, "
+        f"{periods}{controls} and one effect for every cell of region, cohort and event time. Errors are "
+        f"{errors}.{units}{trends}{ahead}{leads} "
+        f"{_pooling_words(model.pooling)} Unit effects, period effects, cell effects and covariates are integrated out exactly; the "
+        f"sampler moves over scales and the "
         "error process only, and the effects are then drawn from their exact conditional distribution."
     )
 
@@ -140,9 +188,12 @@ def _pooling_words(pooling: Any) -> str:
 
 def _estimand_words(fit: Any) -> str:
     return (
-        "The average effect on the treated (ATT) is the mean of the cell effects over treated rows. The sample ATT is that of the treated units in these data, "
-        "including their own deviations; the population mean leaves those deviations out; the effect on a new unit adds a fresh one. Identification rests on parallel "
-        "trends of untreated outcomes, no anticipation beyond what is stated, and no effect of one unit's treatment on another. A cell is called identified when its "
+        "The average effect on the treated (ATT) is the mean of the cell effects over treated rows. The sample ATT is that of the "
+        "treated units in these data, "
+        "including their own deviations; the population mean leaves those deviations out; the effect on a new unit adds a fresh one. "
+        "Identification rests on parallel "
+        "trends of untreated outcomes, no anticipation beyond what is stated, and no effect of one unit's treatment on another. A "
+        "cell is called identified when its "
         "effect is separable from unit and period effects in the flat design."
     )
 
@@ -150,9 +201,12 @@ def _estimand_words(fit: Any) -> str:
 def _software_words(fit: Any) -> str:
     meta = fit.meta
     return (
-        f"Sampling: the No-U-Turn sampler (Hoffman and Gelman 2014) as implemented in {meta.get('sampler', 'the sampler named below')}, {meta.get('chains', '?')} chains of "
-        f"{meta.get('draws', '?')} draws after {meta.get('tune', '?')} of tuning. Convergence: rank-normalised R-hat and effective sample sizes (Vehtari et al. 2021). "
-        "Predictive accuracy: leave-one-unit-out cross-validation by Pareto-smoothed importance sampling (Vehtari, Gelman and Gabry 2017). Intervals are equal-tailed at 95 % "
+        f"Sampling: the No-U-Turn sampler (Hoffman and Gelman 2014) as implemented in "
+        f"{meta.get('sampler', 'the sampler named below')}, {meta.get('chains', '?')} chains of "
+        f"{meta.get('draws', '?')} draws after {meta.get('tune', '?')} of tuning. Convergence: rank-normalised R-hat and effective "
+        f"sample sizes (Vehtari et al. 2021). "
+        "Predictive accuracy: leave-one-unit-out cross-validation by Pareto-smoothed importance sampling (Vehtari, Gelman and Gabry "
+        "2017). Intervals are equal-tailed at 95 % "
         "unless a table says otherwise."
     )
 
@@ -161,6 +215,7 @@ def _baseline_words(sources: list[str]) -> tuple[str, ...]:
     if not sources:
         return ()
     return (
-        f"Set beside it: {'; '.join(sources)}. Their standard errors are those of the implementation named; published figures are as printed, without a standard error where "
+        f"Set beside it: {'; '.join(sources)}. Their standard errors are those of the implementation named; published figures are as "
+        f"printed, without a standard error where "
         "none is printed.",
     )

@@ -10,11 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bayes.errors import SpecificationError
 from bayes.reporting.sections import Section
 
 _FAMILIES = {"StaggeredDiD": "bayes.reporting.did_sections"}
-"""Name of the specification's class → module whose function ``sections`` writes its report."""
+"""Name of the specification's class → module whose function ``build_sections`` writes its report."""
 
 
 def report(
@@ -22,7 +24,7 @@ def report(
     path: str | Path,
     comparison: Any = None,
     title: str | None = None,
-    descriptive: Sequence[str] | None = None,
+    descriptive: Sequence[str] | pd.DataFrame | None = None,
     outcome: str | None = None,
     time_unit: str = "periods",
     sections: Callable[..., Sequence[Section]] | None = None,
@@ -39,8 +41,9 @@ def report(
         From :func:`bayes.compare`. Without it the fit's own estimates stand alone.
     title : str, optional
         Heading; by default made from the data and the outcome.
-    descriptive : sequence of str, optional
-        Columns described; by default the outcome and the covariates.
+    descriptive : sequence of str or pandas.DataFrame, optional
+        Columns of the fit's panel to describe; by default the outcome and the covariates. For other columns of your data give the table
+        that ``panel.describe([...])`` returns.
     outcome : str, optional
         The outcome in words, with its unit, for axes and sentences; by default its column name.
     time_unit : str
@@ -60,7 +63,9 @@ def report(
     """
     target = Path(path)
     if target.suffix.lower() not in (".html", ".htm"):
-        raise SpecificationError(f"A report is an HTML file; {target.name!r} does not end in .html. For Word or LaTeX tables use bayes.reporting.export_tables.")
+        raise SpecificationError(
+            f"A report is an HTML file; {target.name!r} does not end in .html. For Word or LaTeX tables use bayes.reporting.export_tables."
+        )
     build = sections if sections is not None else _family_sections(fit)
     parts = build(fit, comparison=comparison, descriptive=descriptive, outcome=outcome, time_unit=time_unit)
     page = render(parts, title or default_title(fit, outcome), language="en", warning=failure_of(fit))
@@ -89,8 +94,10 @@ def default_title(fit: Any, outcome: str | None = None) -> str:
 def _family_sections(fit: Any) -> Callable[..., Sequence[Section]]:
     name = type(fit.model).__name__
     if name not in _FAMILIES:
-        raise SpecificationError(f"No report is known for the model {name!r} (known: {', '.join(_FAMILIES)}). Pass sections=, a function returning sections.")
-    return import_module(_FAMILIES[name]).sections
+        raise SpecificationError(
+            f"No report is known for the model {name!r} (known: {', '.join(_FAMILIES)}). Pass sections=, a function returning sections."
+        )
+    return import_module(_FAMILIES[name]).build_sections
 
 
 def _refuse_repeated_anchors(sections: Sequence[Section]) -> None:

@@ -29,11 +29,8 @@ class Picture:
 
 def picture(figure: Figure) -> Picture:
     """Draw a figure for the page and for a phone."""
-    from bayes.plots._style import style
-
-    with style():
-        wide, narrow = figure.draw(PAGE_WIDTH), figure.draw(PHONE_WIDTH)
-        page, phone = data_address(wide), data_address(narrow)
+    wide, narrow = figure.draw(PAGE_WIDTH), figure.draw(PHONE_WIDTH)
+    page, phone = data_address(wide), data_address(narrow)
     width, height = (round(96 * float(size)) for size in wide.get_size_inches())
     return Picture(page, phone, figure.alt, figure.caption, width, height)
 
@@ -47,6 +44,9 @@ def data_address(figure: Any) -> str:
 
 
 def _saved(figure: Any, kind: str, **options: Any) -> bytes:
+    from bayes.plots._style import style
+
     buffer = BytesIO()
-    figure.savefig(buffer, format=kind, **options)
+    with style():  # fixes how text is written and how the parts of the file are named
+        figure.savefig(buffer, format=kind, **options)
     return buffer.getvalue()

@@ -5,41 +5,63 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 REFERENCES: dict[str, str] = {
-    "abril-pla2023": "Abril-Pla, O., Andreani, V., Carroll, C., et al. (2023). PyMC: a modern, and comprehensive probabilistic programming framework in "
+    "abril-pla2023": "Abril-Pla, O., Andreani, V., Carroll, C., et al. (2023). PyMC: a modern, and comprehensive probabilistic "
+    "programming framework in "
     "Python. PeerJ Computer Science 9, e1516.",
-    "borusyak2024": "Borusyak, K., Jaravel, X., and Spiess, J. (2024). Revisiting event-study designs: robust and efficient estimation. Review of "
+    "borusyak2024": "Borusyak, K., Jaravel, X., and Spiess, J. (2024). Revisiting event-study designs: robust and efficient "
+    "estimation. Review of "
     "Economic Studies 91(6), 3253–3285.",
-    "bradbury2018": "Bradbury, J., Frostig, R., Hawkins, P., et al. (2018). JAX: composable transformations of Python+NumPy programs. Software.",
-    "cabezas2024": "Cabezas, A., Corenflos, A., Lao, J., and Louf, R. (2024). BlackJAX: composable Bayesian inference in JAX. arXiv:2402.10797.",
-    "callaway2021": "Callaway, B., and Sant'Anna, P. H. C. (2021). Difference-in-differences with multiple time periods. Journal of Econometrics "
+    "bradbury2018": "Bradbury, J., Frostig, R., Hawkins, P., et al. (2018). JAX: composable transformations of Python+NumPy "
+    "programs. Software.",
+    "cabezas2024": "Cabezas, A., Corenflos, A., Lao, J., and Louf, R. (2024). BlackJAX: composable Bayesian inference in JAX. "
+    "arXiv:2402.10797.",
+    "callaway2021": "Callaway, B., and Sant'Anna, P. H. C. (2021). Difference-in-differences with multiple time periods. Journal of "
+    "Econometrics "
     "225(2), 200–230.",
     "gardner2022": "Gardner, J. (2022). Two-stage differences in differences. arXiv:2207.05943.",
-    "goodman-bacon2021": "Goodman-Bacon, A. (2021). Difference-in-differences with variation in treatment timing. Journal of Econometrics 225(2), 254–277.",
-    "hoffman2014": "Hoffman, M. D., and Gelman, A. (2014). The No-U-Turn sampler: adaptively setting path lengths in Hamiltonian Monte Carlo. Journal "
+    "goodman-bacon2021": "Goodman-Bacon, A. (2021). Difference-in-differences with variation in treatment timing. Journal of "
+    "Econometrics 225(2), 254–277.",
+    "hoffman2014": "Hoffman, M. D., and Gelman, A. (2014). The No-U-Turn sampler: adaptively setting path lengths in Hamiltonian "
+    "Monte Carlo. Journal "
     "of Machine Learning Research 15, 1593–1623.",
-    "kumar2019": "Kumar, R., Carroll, C., Hartikainen, A., and Martin, O. (2019). ArviZ, a unified library for exploratory analysis of Bayesian models "
+    "kumar2019": "Kumar, R., Carroll, C., Hartikainen, A., and Martin, O. (2019). ArviZ, a unified library for exploratory analysis "
+    "of Bayesian models "
     "in Python. Journal of Open Source Software 4(33), 1143.",
-    "muller2013": "Müller, U. K. (2013). Risk of Bayesian inference in misspecified models, and the sandwich covariance matrix. Econometrica 81(5), "
+    "muller2013": "Müller, U. K. (2013). Risk of Bayesian inference in misspecified models, and the sandwich covariance matrix. "
+    "Econometrica 81(5), "
     "1805–1849.",
-    "phan2019": "Phan, D., Pradhan, N., and Jankowiak, M. (2019). Composable effects for flexible and accelerated probabilistic programming in NumPyro. "
+    "phan2019": "Phan, D., Pradhan, N., and Jankowiak, M. (2019). Composable effects for flexible and accelerated probabilistic "
+    "programming in NumPyro. "
     "arXiv:1912.11554.",
-    "sailynoja2022": "Säilynoja, T., Bürkner, P.-C., and Vehtari, A. (2022). Graphical test for discrete uniformity and its applications in goodness-of-fit "
+    "sailynoja2022": "Säilynoja, T., Bürkner, P.-C., and Vehtari, A. (2022). Graphical test for discrete uniformity and its "
+    "applications in goodness-of-fit "
     "evaluation and multiple sample comparison. Statistics and Computing 32, 32.",
     "seyboldt": "Seyboldt, A., and PyMC developers. nutpie: a sampler for Bayesian posteriors. Software.",
-    "sun2021": "Sun, L., and Abraham, S. (2021). Estimating dynamic treatment effects in event studies with heterogeneous treatment effects. Journal of "
+    "sun2021": "Sun, L., and Abraham, S. (2021). Estimating dynamic treatment effects in event studies with heterogeneous treatment "
+    "effects. Journal of "
     "Econometrics 225(2), 175–199.",
-    "vehtari2017": "Vehtari, A., Gelman, A., and Gabry, J. (2017). Practical Bayesian model evaluation using leave-one-out cross-validation and WAIC. "
+    "vehtari2017": "Vehtari, A., Gelman, A., and Gabry, J. (2017). Practical Bayesian model evaluation using leave-one-out "
+    "cross-validation and WAIC. "
     "Statistics and Computing 27, 1413–1432.",
-    "vehtari2021": "Vehtari, A., Gelman, A., Simpson, D., Carpenter, B., and Bürkner, P.-C. (2021). Rank-normalization, folding, and localization: an "
+    "vehtari2021": "Vehtari, A., Gelman, A., Simpson, D., Carpenter, B., and Bürkner, P.-C. (2021). Rank-normalization, folding, and "
+    "localization: an "
     "improved R-hat for assessing convergence of MCMC. Bayesian Analysis 16(2), 667–718.",
-    "wooldridge2021": "Wooldridge, J. M. (2021). Two-way fixed effects, the two-way Mundlak regression, and difference-in-differences estimators. "
+    "wooldridge2021": "Wooldridge, J. M. (2021). Two-way fixed effects, the two-way Mundlak regression, and "
+    "difference-in-differences estimators. "
     "SSRN 3906345; 2025, Empirical Economics 69(5), 2545–2587.",
 }
 
 _SOURCES = {
-    "callaway": "callaway2021", "sun–abraham": "sun2021", "sun-abraham": "sun2021", "imputation": "borusyak2024", "borusyak": "borusyak2024",
-    "gardner": "gardner2022", "etwfe": "wooldridge2021", "wooldridge": "wooldridge2021", "bacon": "goodman-bacon2021", "müller": "muller2013",
-}  # fmt: skip
+    "callaway": "callaway2021",
+    "sun–abraham": "sun2021",
+    "imputation": "borusyak2024",
+    "borusyak": "borusyak2024",
+    "gardner": "gardner2022",
+    "etwfe": "wooldridge2021",
+    "wooldridge": "wooldridge2021",
+    "bacon": "goodman-bacon2021",
+    "müller": "muller2013",
+}
 
 _SAMPLERS = {"nutpie": "seyboldt", "numpyro": "phan2019", "blackjax": "cabezas2024"}
 

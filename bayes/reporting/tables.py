@@ -72,9 +72,7 @@ def format_number(value: float, signed: bool = False) -> str:
     if not np.isfinite(value):
         return "" if np.isnan(value) else ("∞" if value > 0 else "−∞")
     size = abs(value)
-    if value == int(value) and size >= 1000:
-        words = f"{value:,.0f}"
-    elif size >= 1000:
+    if (value == int(value) and size >= 1000) or size >= 1000:
         words = f"{value:,.0f}"
     elif size >= 100:
         words = f"{value:.1f}"
@@ -149,16 +147,18 @@ def as_html(table: Table) -> str:
     """A ``<table>`` with caption and notes; every text is escaped."""
     head = "".join(f'<th scope="col"{_side(n)}>{html.escape(c)}</th>' for c, n in zip(table.columns, table.numeric, strict=True))
     body = "".join(
-        "<tr>" + "".join(f"<td{_side(n)}>{html.escape(cell)}</td>" for cell, n in zip(row, table.numeric, strict=True)) + "</tr>" for row in table.cells
+        "<tr>" + "".join(f"<td{_side(n, cell)}>{html.escape(cell)}</td>" for cell, n in zip(row, table.numeric, strict=True)) + "</tr>"
+        for row in table.cells
     )
     opening = f'<p class="failed">{html.escape(table.warning)}</p>' if table.warning else ""
     notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in table.note.split("\n") if note)
     caption = f"<caption>{html.escape(table.title)}</caption>" if table.title else ""
-    return f"{opening}<div class=\"scroll\"><table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{notes}"
+    return f'{opening}<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{notes}'
 
 
-def _side(numeric: bool) -> str:
-    return ' class="number"' if numeric else ""
+def _side(numeric: bool, cell: str = "") -> str:
+    """Class of a cell: numbers right, long text with a least width, so that a narrow screen does not stack it word by word."""
+    return ' class="number"' if numeric else ' class="words"' if len(cell) > 20 else ""
 
 
 def as_markdown(table: Table) -> str:
@@ -180,7 +180,8 @@ def _markdown(text: str) -> str:
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-    "−": "$-$", "×": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "ρ": r"$\rho$", "σ": r"$\sigma$", "∞": r"$\infty$", "→": r"$\to$", "\n": " ",
+    "−": "$-$", "×": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "ρ": r"$\rho$", "σ": r"$\sigma$", "∞": r"$\infty$",
+    "→": r"$\to$", "\n": " ",
 }  # fmt: skip
 
 

@@ -69,7 +69,9 @@ class FakeFit:
     def _cells(self) -> pd.DataFrame:
         p = self.panel
         event = p.periods[p.period_codes] - p.unit_first_treated[p.unit_codes]
-        rows = pd.DataFrame({"region": p.regions[p.unit_regions][p.unit_codes], "cohort": p.unit_first_treated[p.unit_codes], "event_time": event})
+        rows = pd.DataFrame(
+            {"region": p.regions[p.unit_regions][p.unit_codes], "cohort": p.unit_first_treated[p.unit_codes], "event_time": event}
+        )
         rows["row"] = np.arange(len(rows))
         kept = rows[np.isfinite(rows.event_time) & (rows.event_time != -1)]
         return kept.groupby(["region", "cohort", "event_time"])["row"].apply(list).reset_index()
@@ -78,15 +80,24 @@ class FakeFit:
     def _scales(self) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(1)
         size = (self.chains, self.draws)
-        names = {"innovation_sd": (0.15, 0.006), "unit_effect_sd": (0.09, 0.03), "event_sd": (0.03, 0.02), "region_sd": (0.06, 0.04),
-                 "cohort_sd": (0.04, 0.03), "region_event_sd": (0.03, 0.02), "cell_sd": (0.04, 0.03)}  # fmt: skip
+        names = {
+            "innovation_sd": (0.15, 0.006),
+            "unit_effect_sd": (0.09, 0.03),
+            "event_sd": (0.03, 0.02),
+            "region_sd": (0.06, 0.04),
+            "cohort_sd": (0.04, 0.03),
+            "region_event_sd": (0.03, 0.02),
+            "cell_sd": (0.04, 0.03),
+        }
         found = {name: np.abs(rng.normal(mean, sd, size)) for name, (mean, sd) in names.items()}
         return {"innovation_sd": found.pop("innovation_sd"), "autocorrelation": np.tanh(rng.normal(0.45, 0.1, size)), **found}
 
     def _design(self) -> tuple[np.ndarray, np.ndarray]:
         p, cells = self.panel, self._cells
         y = p.column(self.model.outcome)
-        dummies = np.column_stack([p.unit_codes[:, None] == np.arange(p.n_units), p.period_codes[:, None] == np.arange(1, p.n_periods)]).astype(float)
+        dummies = np.column_stack(
+            [p.unit_codes[:, None] == np.arange(p.n_units), p.period_codes[:, None] == np.arange(1, p.n_periods)]
+        ).astype(float)
         columns = np.zeros((p.n_rows, len(cells)))
         for k, rows in enumerate(cells.row):
             columns[rows, k] = 1.0
@@ -98,9 +109,18 @@ class FakeFit:
         cells = self._cells
         regions, events = list(self.panel.regions), sorted(cells.event_time.unique())
         post = (cells.event_time >= 0).to_numpy(dtype=float)
-        parts = [post[:, None], np.array([[r == name for name in regions] for r in cells.region]) * post[:, None],
-                 np.array([[e == name for name in events] for e in cells.event_time], dtype=float), np.eye(len(cells))]  # fmt: skip
-        names = [("level", ""), *(("region", r) for r in regions), *(("event", e) for e in events), *(("cell", k) for k in range(len(cells)))]
+        parts = [
+            post[:, None],
+            np.array([[r == name for name in regions] for r in cells.region]) * post[:, None],
+            np.array([[e == name for name in events] for e in cells.event_time], dtype=float),
+            np.eye(len(cells)),
+        ]
+        names = [
+            ("level", ""),
+            *(("region", r) for r in regions),
+            *(("event", e) for e in events),
+            *(("cell", k) for k in range(len(cells))),
+        ]
         return np.hstack(parts).astype(float), names
 
     def _coefficients(self, kind: str) -> np.ndarray:
@@ -141,28 +161,40 @@ class FakeFit:
         posterior["cell_effect"] = (("chain", "draw", "cell"), cells)
         return xr.DataTree.from_dict({"posterior": xr.Dataset(posterior), "prior": xr.Dataset(prior)})
 
-    def _aggregate(self, kind: str, by: str, estimand: str, source: str, level: float = 0.95) -> Estimates:
+    def _aggregate(self, kind: str, by: str, estimand: str, source: str, level: float = 0.95, extrapolate: bool = True) -> Estimates:
         cells, (loadings, names) = self._cells, self._loadings()
         values = loadings @ self._draws_of[kind].T
-        columns = {"simple": [], "event": ["event_time"], "cohort": ["cohort"], "region": ["region"], "region:event": ["region", "event_time"]}[by]
+        columns = {
+            "simple": [],
+            "event": ["event_time"],
+            "cohort": ["cohort"],
+            "region": ["region"],
+            "region:event": ["region", "event_time"],
+        }[by]
         kept = cells if by in ("event", "region:event") else cells[cells.event_time >= 0]
         groups = [((), kept)] if not columns else list(kept.groupby(columns))
         rows, draws = [], []
         for key, members in groups:
             weights = members.row.map(len).to_numpy(dtype=float)
-            rows.append({**dict(zip(columns, key, strict=True)), "estimand": estimand, "term": by, "source": source, "n_obs": int(weights.sum())})
+            rows.append(
+                {**dict(zip(columns, key, strict=True)), "estimand": estimand, "term": by, "source": source, "n_obs": int(weights.sum())}
+            )
             draws.append(weights @ values[members.index] / weights.sum())
         if by == "region" and kind != "unpooled":
-            for region in set(self.panel.regions) - set(kept.region):
-                rows.append({"region": region, "estimand": estimand, "term": by, "source": source, "n_obs": 0, "note": "prior-driven: no treated unit in this region"})
-                draws.append(self._draws_of[kind][:, 0] + self._draws_of[kind][:, names.index(("region", region))])
+            note = "weights: treated rows; prior-driven: no treated unit in this region"
+            for region in sorted(set(self.panel.regions) - set(kept.region)):
+                rows.append(
+                    {"region": region, "estimand": estimand, "term": by, "source": source, "n_obs": 0, "note": note, "identified": False}
+                )
+                expected = self._draws_of[kind][:, 0] + self._draws_of[kind][:, names.index(("region", region))]
+                draws.append(expected if extrapolate else np.full(expected.size, np.nan))
         noise = 1.25 if estimand == "att_population" else 1.0
         stacked = np.array(draws)
         stacked = stacked.mean(axis=1, keepdims=True) + noise * (stacked - stacked.mean(axis=1, keepdims=True))
         return Estimates.from_draws(rows, stacked, level=level, title="Effects", outcome=self.model.outcome)
 
-    def att(self, by: str = "simple", estimand: str = "att", level: float = 0.95) -> Estimates:
-        return self._aggregate("posterior", by, estimand, SOURCE, level)
+    def att(self, by: str = "simple", estimand: str = "att", level: float = 0.95, extrapolate: bool = False) -> Estimates:
+        return self._aggregate("posterior", by, estimand, SOURCE, level, extrapolate)
 
     def prior_att(self, by: str = "simple") -> Estimates:
         return self._aggregate("prior", by, "att", "prior")
@@ -173,8 +205,16 @@ class FakeFit:
     def diagnose(self) -> SimpleNamespace:
         failures = () if self.passed else ("R-hat of region_sd is 1.04, at least 1.01", "3 divergent transitions")
         words = "The sampler's diagnostics pass." if self.passed else "The sampler's diagnostics FAIL: " + "; ".join(failures) + "."
-        return SimpleNamespace(passed=self.passed, failures=failures, rhat_max=1.004 if self.passed else 1.04, ess_bulk_min=812.0, ess_tail_min=640.0,
-                               divergences=0 if self.passed else 3, bfmi_min=0.81, verdict=words)  # fmt: skip
+        return SimpleNamespace(
+            passed=self.passed,
+            failures=failures,
+            rhat_max=1.004 if self.passed else 1.04,
+            ess_bulk_min=812.0,
+            ess_tail_min=640.0,
+            divergences=0 if self.passed else 3,
+            bfmi_min=0.81,
+            verdict=words,
+        )
 
     def summary(self) -> pd.DataFrame:
         rows = {n: (v.mean(), v.std(), *np.quantile(v, [0.025, 0.975]), 812.0, 640.0, 1.004) for n, v in self._scales.items()}
@@ -195,7 +235,13 @@ class FakeFit:
         y = self.panel.column(self.model.outcome)
         rng = np.random.default_rng(seed)
         replicated = y.mean() + 0.9 * (y - y.mean()) + 0.35 * y.std() * rng.normal(size=(draws, y.size))
-        statistics = {"mean": np.mean, "standard deviation": np.std, "minimum": np.min, "maximum": np.max, "autocorrelation within units": lambda v: np.corrcoef(v[1:], v[:-1])[0, 1]}
+        statistics = {
+            "mean": np.mean,
+            "standard deviation": np.std,
+            "minimum": np.min,
+            "maximum": np.max,
+            "autocorrelation within units": lambda v: np.corrcoef(v[1:], v[:-1])[0, 1],
+        }
         rows = []
         for name, statistic in statistics.items():
             values = np.array([statistic(r) for r in replicated])
@@ -204,25 +250,74 @@ class FakeFit:
         return SimpleNamespace(observed=y, replicated=replicated, table=lambda: table)
 
     def loo(self) -> SimpleNamespace:
-        return SimpleNamespace(elpd=212.4, se=18.3, p=31.2, pareto_k=xr.DataArray(np.r_[np.full(self.panel.n_units - 1, 0.3), 0.74]), n_data_points=self.panel.n_units)
+        return SimpleNamespace(
+            elpd=212.4,
+            se=18.3,
+            p=31.2,
+            pareto_k=xr.DataArray(np.r_[np.full(self.panel.n_units - 1, 0.3), 0.74]),
+            n_data_points=self.panel.n_units,
+        )
 
     @property
     def meta(self) -> dict:
-        return {"seed": 1, "sampler": "nutpie", "draws": self.draws, "tune": 500, "chains": self.chains, "target_accept": 0.9,
-                "data_hash": "5a1f" * 16, "versions": {"python": "3.13", "pymc": "6.4", "jax": "0.12", "nutpie": "0.16"},
-                "compile_seconds": 4.2, "sampling_seconds": 6.1, "created": "2026-01-01T00:00:00"}  # fmt: skip
+        return {
+            "seed": 1,
+            "sampler": "nutpie",
+            "draws": self.draws,
+            "tune": 500,
+            "chains": self.chains,
+            "target_accept": 0.9,
+            "data_hash": "5a1f" * 16,
+            "versions": {"python": "3.13", "pymc": "6.4", "jax": "0.12", "nutpie": "0.16"},
+            "compile_seconds": 4.2,
+            "sampling_seconds": 6.1,
+            "created": "2026-01-01T00:00:00",
+        }
 
 
 def synthetic_baselines(fit: FakeFit) -> Estimates:
     """Invented point estimates with standard errors under names that a reader knows; and a published point without one."""
-    rows = [{"estimand": "att", "term": "simple", "source": name, "estimate": b, "se": se, "lower": b - 1.96 * se, "upper": b + 1.96 * se, "level": 0.95,
-             "interval": "normal, cluster by unit"} for name, b, se in (("TWFE (synthetic)", 0.082, 0.058), ("Callaway–Sant'Anna, never treated (synthetic)", 0.110, 0.039),
-             ("imputation (synthetic)", 0.080, 0.045))]  # fmt: skip
+    rows = [
+        {
+            "estimand": "att",
+            "term": "simple",
+            "source": name,
+            "estimate": b,
+            "se": se,
+            "lower": b - 1.96 * se,
+            "upper": b + 1.96 * se,
+            "level": 0.95,
+            "interval": "normal, cluster by unit",
+        }
+        for name, b, se in (
+            ("TWFE (synthetic)", 0.082, 0.058),
+            ("Callaway–Sant'Anna, never treated (synthetic)", 0.110, 0.039),
+            ("imputation (synthetic)", 0.080, 0.045),
+        )
+    ]
     rng = np.random.default_rng(7)
-    for name, shift in (("TWFE (synthetic)", 0.01), ("Callaway–Sant'Anna, never treated (synthetic)", 0.03), ("imputation (synthetic)", 0.0)):
+    for name, shift in (
+        ("TWFE (synthetic)", 0.01),
+        ("Callaway–Sant'Anna, never treated (synthetic)", 0.03),
+        ("imputation (synthetic)", 0.0),
+    ):
         for event, mean in fit.att("event").frame[["event_time", "estimate"]].itertuples(index=False):
             b, se = mean + shift + 0.02 * rng.normal(), 0.05
-            rows.append({"estimand": "att", "term": "event", "event_time": event, "source": name, "estimate": b, "se": se, "lower": b - 1.96 * se,
-                         "upper": b + 1.96 * se, "level": 0.95, "interval": "normal, cluster by unit"})  # fmt: skip
-    rows.append({"estimand": "att", "term": "simple", "source": "published (synthetic)", "estimate": 0.08, "note": "no standard error printed"})
+            rows.append(
+                {
+                    "estimand": "att",
+                    "term": "event",
+                    "event_time": event,
+                    "source": name,
+                    "estimate": b,
+                    "se": se,
+                    "lower": b - 1.96 * se,
+                    "upper": b + 1.96 * se,
+                    "level": 0.95,
+                    "interval": "normal, cluster by unit",
+                }
+            )
+    rows.append(
+        {"estimand": "att", "term": "simple", "source": "published (synthetic)", "estimate": 0.08, "note": "no standard error printed"}
+    )
     return Estimates.from_rows(rows)

@@ -1,0 +1,234 @@
+"""StaggeredDiD: what to fit. A frozen specification that builds PyMC models and fits them; it holds no data and no results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bayes.did.cells import COMPONENTS
+from bayes.did.cross_products import UnitColumns
+from bayes.did.draws import posterior_dataset, prior_dataset, sampled_scales
+from bayes.did.fit import DiDFit
+from bayes.did.groups import Block, block_of, group_units
+from bayes.did.state import CollapsedPanel, collapse
+from bayes.errors import SpecificationError
+from bayes.inference.sampling import SamplerOptions
+from bayes.panel import Panel
+from bayes.priors import DID_PRIORS, Prior, resolve
+
+_CHOICES = {
+    "errors": ("ar1", "iid"),
+    "unit_effects": ("random-treatment", "fixed"),
+    "period_effects": ("common", "region"),
+}
+_PRIOR_DRAWS = 4000
+
+
+@dataclass(frozen=True)
+class StaggeredDiD:
+    """Staggered difference-in-differences with partial pooling of effects over regions, cohorts and event time.
+
+    y_it = α_i + λ_t + x_it'β + Σ_c D_it^c (τ_c + b_i) + ε_it for cells c = region × cohort × event time (:doc:`METHODS`). α, λ, β are flat
+    and integrated out as in restricted maximum likelihood; τ_c = path(e) + region + cohort + (region × path) + cell is Gaussian given its
+    scales and integrated out too; ε is AR(1) in calendar time. Assumes parallel trends given x, no anticipation before ``anticipation``
+    periods, an absorbing treatment, and random unit deviations b_i independent of cohort. Leads are drawn as a check (``leads``).
+    Unbalanced panels and gaps are used as they are.
+
+    Parameters
+    ----------
+    outcome : str
+        Column of the outcome.
+    covariates : sequence of str
+        Columns of time-varying covariates. They should not be affected by the treatment.
+    pooling : "none", "complete" or a sequence of str
+        What effects are pooled over: any of ``event``, ``region``, ``cohort``, ``region:event``, ``cell``. ``"none"``: every cell flat;
+        ``"complete"``: one effect. Default: all five.
+    errors : "ar1" or "iid"
+    leads : bool
+        Also draw lead effects (event time ≤ −2) given the fitted scales, flat and unpooled; they do not enter the effects.
+    unit_effects : "random-treatment" or "fixed"
+        With or without a random treatment effect b_i of each unit; without, posteriors are too narrow when units differ.
+    unit_trends : bool
+        Random linear trend per unit.
+    period_effects : "common" or "region"
+        One set of period effects, or one per region (comparisons then stay within regions).
+    anticipation : int
+        Periods before treatment in which effects are allowed.
+    path_order : 1 or 2
+        First- or second-order random walk of effects over event time.
+    priors : mapping of str to Prior or number
+        Replaces defaults of :data:`bayes.priors.DID_PRIORS`; a number is a scale relative to the within standard deviation of the outcome.
+
+    Raises
+    ------
+    SpecificationError
+        On words that do not exist, at construction.
+
+    References
+    ----------
+    Borusyak, Jaravel & Spiess (2024), Review of Economic Studies 91(6); Wooldridge (2021), SSRN 3906345; Patterson & Thompson (1971),
+    Biometrika 58(3).
+    """
+
+    outcome: str
+    covariates: tuple[str, ...] = ()
+    pooling: tuple[str, ...] | str = COMPONENTS
+    errors: str = "ar1"
+    leads: bool = True
+    unit_effects: str = "random-treatment"
+    unit_trends: bool = False
+    period_effects: str = "common"
+    anticipation: int = 0
+    path_order: int = 1
+    priors: Mapping[str, Prior | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.covariates, str):
+            raise SpecificationError(f"covariates must be a list of columns, for example covariates=[{self.covariates!r}].")
+        object.__setattr__(self, "covariates", tuple(self.covariates))
+        if not isinstance(self.pooling, str):
+            object.__setattr__(self, "pooling", tuple(self.pooling))
+        object.__setattr__(self, "priors", dict(self.priors))
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise SpecificationError(f"{name}={getattr(self, name)!r} does not exist. Choose one of {', '.join(allowed)}.")
+        unknown = [] if isinstance(self.pooling, str) else [p for p in self.pooling if p not in COMPONENTS]
+        if unknown or (isinstance(self.pooling, str) and self.pooling not in ("none", "complete")):
+            raise SpecificationError(f"pooling={self.pooling!r}: use 'none', 'complete', or any of {', '.join(COMPONENTS)}.")
+        if not isinstance(self.anticipation, int) or isinstance(self.anticipation, bool) or self.anticipation < 0:
+            raise SpecificationError(f"anticipation must be a whole number of periods ≥ 0, got {self.anticipation!r}.")
+        if self.path_order not in (1, 2):
+            raise SpecificationError(f"path_order must be 1 or 2, got {self.path_order!r}.")
+        if len({self.outcome, *self.covariates}) < 1 + len(self.covariates):
+            raise SpecificationError("The outcome and the covariates must be different columns, each named once.")
+        resolve(DID_PRIORS, self.priors)
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Components that pool the cells; empty without pooling, only the level under complete pooling."""
+        if self.pooling == "none":
+            return ()
+        return ("level",) if self.pooling == "complete" else ("level", *(c for c in COMPONENTS if c in self.pooling))
+
+    def collapse(self, panel: Panel) -> CollapsedPanel:
+        """Cross-products of the panel, in one pass over its rows. Raises the panel's errors and :class:`CollinearColumnsError`."""
+        return self.collapse_blocks([self.block(panel)], panel.n_periods, int(panel.periods[0]), panel.step, panel.regions.tolist())
+
+    def block(self, panel: Panel) -> Block:
+        """The rows of a panel in the form that :meth:`collapse_blocks` takes."""
+        if panel.first_treated is None:
+            raise SpecificationError("The panel has no treatment timing. Give first_treated= or treated= to Panel.from_frame.")
+        return block_of(panel, self.outcome, self.covariates)
+
+    def collapse_blocks(self, blocks, n_periods: int, period_start: int, step: int, regions: Sequence[str]) -> CollapsedPanel:
+        """As :meth:`collapse`, from blocks of whole units, for panels that come in pieces."""
+        unit_columns = UnitColumns(self.unit_effects == "random-treatment", self.unit_trends)
+        return collapse(
+            group_units(blocks), n_periods, period_start, step, regions, self.covariates, unit_columns, self.period_effects,
+            self.anticipation, self.leads, self.components, self.path_order,
+        )  # fmt: skip
+
+    def parameters(self, collapsed: CollapsedPanel) -> tuple[str, ...]:
+        """Names of the parameters that are sampled, in the model's order."""
+        ar1 = ("autocorrelation",) if self.errors == "ar1" else ()
+        return ("innovation_sd", *ar1, *collapsed.unit_columns.names, *sampled_scales(collapsed.basis))
+
+    def resolved_priors(self) -> dict[str, Prior]:
+        return resolve(DID_PRIORS, self.priors)
+
+    def build(self, panel: Panel, form: str = "collapsed"):
+        """A :class:`pymc.Model` of this specification on a panel.
+
+        ``form="collapsed"`` is what is sampled: scales and ρ only, everything else integrated out inside one potential.
+        ``form="rows"`` is the readable row-level model with every latent variable, for graphs, extension and prior prediction; unit and
+        period effects have wide proper priors there. Raises :class:`SpecificationError` on another form.
+        """
+        from bayes.did.pymc_models import collapsed_model, rows_model
+
+        if form == "collapsed":
+            return collapsed_model(self, self.collapse(panel))
+        if form == "rows":
+            return rows_model(self, self.collapse(panel), self.block(panel))
+        raise SpecificationError(f"form={form!r} does not exist. Choose 'rows' or 'collapsed'.")
+
+    def fit(
+        self, panel: Panel, seed: int = 0, *, sampler: str = "nutpie", draws: int = 1000, tune: int = 500, chains: int = 4,
+        target_accept: float = 0.9, cores: int | None = None, progress: bool | None = None, cache: str | Path | None = None,
+    ) -> DiDFit:  # fmt: skip
+        """Sample the posterior.
+
+        Parameters
+        ----------
+        panel : Panel
+            With treatment timing.
+        seed : int
+            The same seed, data and versions give the same draws.
+        sampler : str
+            ``nutpie`` (default), ``numpyro``, ``blackjax`` (all on JAX) or ``pymc``.
+        draws, tune, chains : int
+            Kept draws and warm-up iterations per chain, and chains.
+        target_accept : float
+            Target acceptance of NUTS.
+        cores : int, optional
+            Chains run at a time (default: all cores).
+        progress : bool, optional
+            Show the two phases, compiling and sampling; by default on a terminal only.
+        cache : path, optional
+            Folder of fits keyed by model, data, options and versions: an unchanged fit is read back instead of sampled.
+
+        Returns
+        -------
+        DiDFit
+            Also when the diagnostics gate fails; the verdict then heads every table.
+
+        Warns
+        -----
+        ConvergenceWarning
+            The gate failed.
+        """
+        options = SamplerOptions(sampler, draws, tune, chains, target_accept, seed, cores, progress)
+        used = self._needed(panel)
+        from bayes.inference.files import cached
+
+        return cached(self, used, options, cache, lambda: self._sample(used, options))
+
+    def _sample(self, panel: Panel, options: SamplerOptions) -> DiDFit:
+        import xarray as xr
+
+        from bayes.did.pymc_models import collapsed_model
+        from bayes.inference.files import describe_run
+        from bayes.inference.sampling import sample
+
+        collapsed = self.collapse(panel)
+        samples = sample(collapsed_model(self, collapsed), options)
+        names, priors = self.parameters(collapsed), self.resolved_priors()
+        scalars = {n: samples.draws[n] for n in names}
+        posterior = posterior_dataset(scalars, collapsed, priors, options.seed)
+        statistics = xr.Dataset({k: (("chain", "draw"), v) for k, v in samples.statistics.items()})
+        prior = prior_dataset(collapsed, priors, names, _PRIOR_DRAWS, options.seed)
+        tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics, "prior": prior})
+        tree.attrs["meta"] = describe_run(self, panel, options, samples, datetime.now(UTC))
+        return DiDFit(self, panel, tree)
+
+    def _needed(self, panel: Panel) -> Panel:
+        """The panel with index, outcome, covariates and weights only, in a fixed order; rows untouched."""
+        from dataclasses import replace
+
+        self.block(panel)
+        roles = [panel.unit, panel.time, panel.region, panel.first_treated, panel.weights]
+        columns = list(dict.fromkeys([c for c in roles if c is not None] + [self.outcome, *self.covariates]))
+        return replace(panel, frame=panel.frame[columns])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The specification as JSON-ready data."""
+        out = {k: v for k, v in asdict(self).items() if k != "priors"}
+        out["priors"] = {k: p.to_dict() if isinstance(p, Prior) else float(p) for k, p in self.priors.items()}
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StaggeredDiD:
+        priors = {k: Prior(**p) if isinstance(p, Mapping) else p for k, p in data["priors"].items()}
+        return cls(**{**data, "priors": priors})

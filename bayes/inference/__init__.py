@@ -1,0 +1,1 @@
+"""Sampling over JAX backends, the fit that every model returns, its diagnostics and its files."""
