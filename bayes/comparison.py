@@ -130,7 +130,7 @@ class Comparison:
 
     def as_table(self, by: str = "term", title: str | None = None) -> Table:
         """Cells with title, notes and, where a fit failed, the warning."""
-        return Table(self.title if title is None else title, self.table(by), "\n".join(self._notes(by)), self.warning)
+        return Table(self.title if title is None else title, self.table(by), "\n".join(self._notes(by)), self.warning, grouped=by == "term")
 
     def sources(self) -> list[Estimates]:
         """One Estimates per source, for ``maketables.ETable(comparison.sources())``."""

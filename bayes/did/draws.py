@@ -168,7 +168,7 @@ def with_untreated_regions(dataset: xr.Dataset, collapsed: CollapsedPanel, prior
     drawn = draw_coefficients(padded, wider, hyper, np.random.default_rng([seed, 4]))[:, -new.size :] * collapsed.scales[-1]
     extra = xr.Dataset(
         {"cell_effect": (("chain", "draw", "cell"), drawn.reshape(*dataset["cell_effect"].shape[:2], -1))},
-        cell_coordinates(collapsed, new, np.zeros(new.size, dtype=bool), "cell"),
+        cell_coordinates(collapsed, new, np.zeros(new.size, dtype=bool), "cell", observed=False),
     )
     merged = xr.concat([dataset[["cell_effect"]].reset_coords(drop=True).assign_coords(_cell_coords(dataset)), extra], dim="cell")
     out = dataset.drop_dims("cell").merge(merged)

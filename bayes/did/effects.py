@@ -22,7 +22,10 @@ ESTIMANDS = ("att", "att_population", "att_new_unit")
 
 @dataclass(frozen=True)
 class CellTable:
-    """Cells of a fit in calendar terms, one entry a cell: labels, treated rows, summed weights, whether the flat design identifies it."""
+    """Cells of a fit in calendar terms, one entry a cell: labels, treated rows, summed weights, whether the flat design identifies it.
+
+    ``observed`` is False for a predicted cell of a region without treated units; its ``rows`` are then only the weights of the average.
+    """
 
     region: np.ndarray
     cohort: np.ndarray
@@ -31,10 +34,11 @@ class CellTable:
     rows: np.ndarray
     weight: np.ndarray
     identified: np.ndarray
+    observed: np.ndarray
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset, dim: str = "cell") -> CellTable:
-        names = ("region", "cohort", "event_time", "period", "rows", "weight", "identified")
+        names = ("region", "cohort", "event_time", "period", "rows", "weight", "identified", "observed")
         return cls(*(np.asarray(dataset[f"{dim}_{n}"].to_numpy()) for n in names))
 
 
@@ -134,12 +138,13 @@ def estimates(
             )
             values.append(value)
     for term in terms(table, by, regions):
+        value, share, note = np.full(effect.shape[0], np.nan), 0.0, ""
         if term.cells.any():
             value, share, note = average(effect, term, weight, table.identified, extrapolate)
-        else:
-            value, share, note = np.full(effect.shape[0], np.nan), 0.0, "prior-driven: no treated unit in this region"
+        if not (term.cells & table.observed).any():
+            note = "prior-driven: no treated unit in this region"
         note = "; ".join(filter(None, [f"weights: {words}", note]))
-        rows.append(_row(term, by, estimand, share, note, int(table.rows[term.cells].sum())))
+        rows.append(_row(term, by, estimand, share, note, int(table.rows[term.cells & table.observed].sum())))
         values.append(value)
     return Estimates.from_draws(
         [{**r, "source": source} for r in rows], np.array(values), level, title=f"{estimand} by {by}", weights=words, **meta

@@ -115,7 +115,7 @@ class DiDFit(Fit):
         self, dataset: xr.Dataset, by: str, estimand: str, level: float, weights: str | None, extrapolate: bool, source: str
     ) -> Estimates:
         chosen = weights or ("panel" if self.panel.weights is not None else "rows")
-        meta: dict[str, Any] = {"outcome": self.model.outcome, "verdict": self.diagnose().verdict}
+        meta: dict[str, Any] = {"outcome": self.model.outcome, "verdict": self.diagnose().verdict, "passed": self.diagnose().passed}
         regions = tuple(self.panel.regions.tolist())
         if extrapolate and by in ("region", "region:event"):
             dataset = draws.with_untreated_regions(dataset, self._collapsed, self.model.resolved_priors(), self.meta["seed"])

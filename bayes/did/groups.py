@@ -116,16 +116,21 @@ def group_units(blocks: Iterable[Block]) -> list[Trajectories]:
 def _block_sums(block: Block) -> Iterator[tuple[tuple[int, float, bytes], _Sums]]:
     lengths = np.diff(np.r_[block.starts, block.periods.size])
     pattern, first_of_pattern = _date_patterns(block, lengths)
-    labels = np.column_stack([block.regions.astype(float), np.where(np.isfinite(block.cohorts), block.cohorts, -1.0), pattern])
-    distinct, member = np.unique(labels, axis=0, return_inverse=True)
-    order = np.argsort(member, kind="stable")
-    bounds = np.searchsorted(member[order], np.arange(len(distinct) + 1))
-    for g, (region, cohort, p) in enumerate(distinct):
-        units = order[bounds[g] : bounds[g + 1]]
-        unit = first_of_pattern[int(p)]
+    for units in _members(block.regions, block.cohorts, pattern):
+        first = units[0]
+        unit = first_of_pattern[int(pattern[first])]
         dates = block.periods[block.starts[unit] : block.starts[unit] + lengths[unit]].astype(np.int64)
-        key = (int(region), np.inf if cohort < 0 else float(cohort), dates.tobytes())
-        yield key, _sums(block, units, dates.size)
+        yield (int(block.regions[first]), float(block.cohorts[first]), dates.tobytes()), _sums(block, units, dates.size)
+
+
+def _members(regions: np.ndarray, cohorts: np.ndarray, pattern: np.ndarray) -> list[np.ndarray]:
+    """Units of each group, in their order. One whole number stands for a group; few groups sort in linear time."""
+    cohort = np.where(np.isfinite(cohorts), cohorts, -1.0).astype(np.int64)
+    cohort -= cohort.min()
+    region = regions.astype(np.int64)
+    code = (region * (cohort.max() + 1) + cohort) * (int(pattern.max()) + 1) + pattern.astype(np.int64)
+    order = np.argsort(code.astype(np.uint16) if code.max() < 2**16 else code, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(code[order])) + 1)
 
 
 def _date_patterns(block: Block, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,7 @@ _PRIOR_DRAWS = 4000
 class StaggeredDiD:
     """Staggered difference-in-differences with partial pooling of effects over regions, cohorts and event time.
 
-    y_it = α_i + λ_t + x_it'β + Σ_c D_it^c (τ_c + b_i) + ε_it for cells c = region × cohort × event time (:doc:`METHODS`). α, λ, β are flat
+    y_it = α_i + λ_t + x_it'β + Σ_c D_it^c (τ_c + b_i) + ε_it for cells c = region × cohort × event time (docs/staggered_did.md). α, λ, β are flat
     and integrated out as in restricted maximum likelihood; τ_c = path(e) + region + cohort + (region × path) + cell is Gaussian given its
     scales and integrated out too; ε is AR(1) in calendar time. Assumes parallel trends given x, no anticipation before ``anticipation``
     periods, an absorbing treatment, and random unit deviations b_i independent of cohort. Leads are drawn as a check (``leads``).

@@ -169,7 +169,7 @@ def collapse(
     return out
 
 
-def cell_coordinates(collapsed: CollapsedPanel, cells: Cells, identified: np.ndarray, dim: str) -> dict[str, tuple[str, np.ndarray]]:
+def cell_coordinates(collapsed: CollapsedPanel, cells: Cells, identified: np.ndarray, dim: str, observed: bool = True) -> dict[str, tuple[str, np.ndarray]]:
     """Labels of cells in calendar terms, as coordinates of a dataset."""
     return {
         f"{dim}_region": (dim, np.array(collapsed.regions, dtype=object)[cells.region]),
@@ -179,4 +179,5 @@ def cell_coordinates(collapsed: CollapsedPanel, cells: Cells, identified: np.nda
         f"{dim}_rows": (dim, cells.rows.astype(np.int64)),
         f"{dim}_weight": (dim, cells.weight),
         f"{dim}_identified": (dim, identified),
+        f"{dim}_observed": (dim, np.full(cells.size, observed)),
     }

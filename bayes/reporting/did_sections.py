@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -106,7 +107,7 @@ def _comparison(beside: Comparison) -> Section:
 
 
 def _folded(table: Table) -> Table:
-    return Table(table.title, table.frame, table.note, table.warning, folded=True)
+    return replace(table, folded=True)
 
 
 def _event_study(event: Estimates, beside: Comparison, outcome: str, time_unit: str) -> Section:
@@ -261,7 +262,7 @@ def _ranks(fit: Any) -> Section:
     from bayes.plots import rank_plot
     from bayes.plots._distributions import scalar_draws
 
-    names = list(scalar_draws(fit, "posterior"))[:_MOST_SCALARS]
+    names = [name for name in scalar_draws(fit, "posterior") if name != _PREDICTION][:_MOST_SCALARS]
     caption = "Each line is a chain. A chain that samples the same distribution as the others stays within the grey band."
     alt = f"Rank plots of {len(names)} parameters, one line per chain, with a 95 % simultaneous band."
     return Section(

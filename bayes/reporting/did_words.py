@@ -77,7 +77,7 @@ def beside_the_headline(fit: Any) -> str:
 
 def prior_driven(fit: Any, tables: dict[str, Estimates], overlaps: dict[str, float]) -> tuple[str, ...]:
     """In plain words: which rows no data stand behind, which are not identified, and which parameters the data say little about."""
-    sentences = [*_regions_without_treatment(fit), *_unidentified(tables)]
+    sentences = [*_regions_without_treatment(fit), *_unidentified(fit, tables)]
     vague = [name.replace("_", " ") for name, value in overlaps.items() if value > 0.75]
     if vague:
         sentences.append(
@@ -89,33 +89,47 @@ def prior_driven(fit: Any, tables: dict[str, Estimates], overlaps: dict[str, flo
     return tuple(sentences)
 
 
-def _regions_without_treatment(fit: Any) -> list[str]:
+def _treated_units(fit: Any) -> dict[str, int]:
+    """Region → number of units treated within the panel."""
     panel = fit.panel
     treated = np.isfinite(panel.unit_first_treated) & (panel.unit_first_treated <= panel.periods[-1])
-    counts = pd.Series(treated).groupby(panel.unit_regions).sum().reindex(range(panel.regions.size), fill_value=0)
-    out = []
-    for region in (panel.regions[k] for k, count in counts.items() if count == 0):
-        out.append(
-            f"{region} has no treated unit. An effect shown for it is the model's expectation from the other regions and the prior; "
-            f"no data on {region} enter it."
-        )
-    few = [f"{panel.regions[k]} ({int(count)})" for k, count in counts.items() if 0 < count <= 2]
+    counts = np.bincount(panel.unit_regions, weights=treated, minlength=panel.regions.size)
+    return {str(region): int(count) for region, count in zip(panel.regions, counts, strict=True)}
+
+
+def _regions_without_treatment(fit: Any) -> list[str]:
+    counts = _treated_units(fit)
+    out = [
+        f"{region} has no treated unit. An effect shown for it is the model's expectation from the other regions and the prior; "
+        f"no data on {region} enter it."
+        for region, count in counts.items()
+        if count == 0
+    ]
+    few = [f"{region} ({count})" for region, count in counts.items() if 0 < count <= 2]
     if few:
         out.append(f"Very few treated units stand behind {_listed(few)}; there the estimate leans on the other regions.")
     return out
 
 
-def _unidentified(tables: dict[str, Estimates]) -> list[str]:
+def _unidentified(fit: Any, tables: dict[str, Estimates]) -> list[str]:
+    """Rows without a comparison in the data, and averages that leave such cells out; regions without treated units are said already."""
+    empty = [region for region, count in _treated_units(fit).items() if count == 0]
     out = []
     for name, table in tables.items():
-        rows = table.frame[~table.frame["identified"].astype(bool)]
-        if len(rows):
-            places = [_place(row) for row in rows.to_dict("records")]
+        rows = table.frame[~table.frame["identified"].astype(bool) & ~table.frame["region"].isin(empty)]
+        partly = rows["note"].str.contains("identified cells only")
+        if (~partly).any():
+            out.append(f"Not identified {name}: {_places(rows[~partly])}. There the data hold no comparison.")
+        if partly.any():
             out.append(
-                f"Not identified {name}: {_listed(places[:8])}{' and others' if len(places) > 8 else ''}. These cells have no "
-                f"comparison left in the data."
+                f"Partly identified {name}: {_places(rows[partly])}. These averages leave out cells for which the data hold no comparison."
             )
     return out
+
+
+def _places(rows: pd.DataFrame, most: int = 8) -> str:
+    places = [_place(row) for row in rows.to_dict("records")]
+    return _listed(places) if len(places) <= most else f"{', '.join(places[:most])} and {len(places) - most} others"
 
 
 def _place(row: dict[str, Any]) -> str:

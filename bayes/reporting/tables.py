@@ -29,6 +29,8 @@ class Table:
         Below the table; one line per note.
     warning : str
         Opens the table, in every format.
+    grouped : bool
+        In HTML, the first column becomes headings above its rows, which leaves a phone room for the numbers.
     folded : bool
         In HTML, shown only after a click: long tables that a figure already shows.
     """
@@ -37,6 +39,7 @@ class Table:
     frame: pd.DataFrame
     note: str = ""
     warning: str = ""
+    grouped: bool = False
     folded: bool = False
 
     @property
@@ -145,11 +148,19 @@ def _text_row(row: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]
 
 def as_html(table: Table) -> str:
     """A ``<table>`` with caption and notes; every text is escaped."""
-    head = "".join(f'<th scope="col"{_side(n)}>{html.escape(c)}</th>' for c, n in zip(table.columns, table.numeric, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td{_side(n, cell)}>{html.escape(cell)}</td>" for cell, n in zip(row, table.numeric, strict=True)) + "</tr>"
-        for row in table.cells
-    )
+    first = 1 if table.grouped else 0
+    numeric = table.numeric[first:]
+    head = "".join(f'<th scope="col"{_side(n)}>{html.escape(c)}</th>' for c, n in zip(table.columns[first:], numeric, strict=True))
+    body, group = "", ""
+    for row in table.cells:
+        if table.grouped and row[0] not in ("", group):
+            group = row[0]
+            body += f'<tr class="group"><th scope="rowgroup" colspan="{len(numeric)}">{html.escape(group)}</th></tr>'
+        body += (
+            "<tr>"
+            + "".join(f"<td{_side(n, cell)}>{html.escape(cell)}</td>" for cell, n in zip(row[first:], numeric, strict=True))
+            + "</tr>"
+        )
     opening = f'<p class="failed">{html.escape(table.warning)}</p>' if table.warning else ""
     notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in table.note.split("\n") if note)
     caption = f"<caption>{html.escape(table.title)}</caption>" if table.title else ""
@@ -158,7 +169,7 @@ def as_html(table: Table) -> str:
 
 def _side(numeric: bool, cell: str = "") -> str:
     """Class of a cell: numbers right, long text with a least width, so that a narrow screen does not stack it word by word."""
-    return ' class="number"' if numeric else ' class="words"' if len(cell) > 20 else ""
+    return ' class="number"' if numeric else ' class="words"' if len(cell) > 28 else ""
 
 
 def as_markdown(table: Table) -> str:

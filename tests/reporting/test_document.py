@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass, replace
 
 import pandas as pd
 import pytest
 
 import bayes
-from bayes.errors import SpecificationError
+from bayes.errors import InfluentialUnitsWarning, SpecificationError
 from bayes.panel import Panel
+from bayes.reporting.did_words import prior_driven
 from bayes.reporting.document import render
 from bayes.reporting.figures import Picture, data_address
 from bayes.reporting.references import REFERENCES
@@ -86,6 +88,35 @@ def test_headline_is_one_plain_sentence_with_the_fits_own_numbers(page, fit):
 def test_prior_driven_region_is_named(page):
     assert "East has no treated unit." in text_of(page, "prior-driven")
     assert "prior-driven: no treated unit in this region" in text_of(page, "regions")
+
+
+def test_unidentified_and_partly_identified_rows_are_told_apart(fit):
+    event, region = fit.att("event"), fit.att("region")
+    event.frame.loc[event.frame["event_time"] == 3, ["identified", "note"]] = [False, ""]
+    event.frame.loc[event.frame["event_time"] == 2, ["identified", "note"]] = [False, "over identified cells only (80% of the weight)"]
+    text = prior_driven(fit, {"by event time": event, "by region": region}, {"region_sd": 0.9, "cell_sd": 0.2})
+    assert text[0].startswith("East has no treated unit.")
+    assert text[1] == "Not identified by event time: event time 3. There the data hold no comparison."
+    assert text[2].startswith("Partly identified by event time: event time 2.")
+    assert "little about region sd:" in text[3]
+    assert len(text) == 4
+
+
+def test_warnings_of_the_criticism_are_on_the_page(fit, without_drawing, tmp_path):
+    class Warned(FakeFit):
+        def loo(self):
+            warnings.warn("two units move the posterior", InfluentialUnitsWarning, stacklevel=2)
+            return super().loo()
+
+    page = bayes.report(Warned(fit.panel, draws=50), tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "two units move the posterior" in text_of(page, "criticism")
+
+
+def test_described_columns_may_come_as_a_table(fit, without_drawing, tmp_path):
+    given = fit.panel.describe(["log_income"])
+    page = bayes.report(fit, tmp_path / "r.html", descriptive=given).read_text(encoding="utf-8")
+    assert "log_income" in text_of(page, "descriptive")
+    assert "log_outcome" not in text_of(page, "descriptive")
 
 
 def test_every_picture_has_words_and_a_phone_version(page):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,14 @@ def test_text_fits_its_width_and_loses_nothing(width):
     assert joined.count("word") == 30 + 2
     assert "−0.250" in joined
     assert lines[0].startswith("! FAILED")
+
+
+def test_grouped_tables_have_headings_and_keep_every_row():
+    frame = pd.DataFrame({"Estimand": ["<a>", "", "b", "b"], "Source": ["x", "y", "z", "w"], "Estimate": [1.0, 2.0, 3.0, 4.0]})
+    text = Table("T", frame, grouped=True).html()
+    assert re.findall(r'<th scope="rowgroup" colspan="2">(.*?)</th>', text) == ["&lt;a&gt;", "b"]
+    assert text.count("<td") == 8
+    assert "Estimand" not in text
 
 
 def test_latex_and_spreadsheet_escapes():
