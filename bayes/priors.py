@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "Normal": ("mu", "sigma"),
     "Uniform": ("lower", "upper"),
 }
-_SCALED = ("sigma", "scale", "mu")
+_POSITIVE = ("sigma", "scale", "nu")
+_SCALED = ("sigma", "scale", "mu", "lower", "upper")
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,14 @@ class Prior:
     def __post_init__(self) -> None:
         if self.family not in _FAMILIES:
             raise SpecificationError(f"Unknown prior family {self.family!r}. Known: {', '.join(_FAMILIES)}.")
-        if set(self.parameters) != set(_FAMILIES[self.family]):
-            raise SpecificationError(f"{self.family} takes {_FAMILIES[self.family]}, got {tuple(self.parameters)}.")
+        if not isinstance(self.parameters, Mapping) or set(self.parameters) != set(_FAMILIES[self.family]):
+            raise SpecificationError(f"{self.family} takes {{{', '.join(_FAMILIES[self.family])}}}, got {self.parameters!r}.")
         for name, value in self.parameters.items():
-            if not np.isfinite(value) or (name in ("sigma", "scale", "nu") and value <= 0):
+            if not _is_number(value) or not np.isfinite(value) or (name in _POSITIVE and value <= 0):
                 raise SpecificationError(
-                    f"{self.family}({name}={value!r}): {name} must be finite{' and positive' if name != 'mu' else ''}."
+                    f"{self.family}({name}={value!r}): {name} must be a finite{' positive' if name in _POSITIVE else ''} number."
                 )
+        object.__setattr__(self, "parameters", {name: float(self.parameters[name]) for name in _FAMILIES[self.family]})
         if self.family == "Uniform" and self.parameters["lower"] >= self.parameters["upper"]:
             raise SpecificationError(f"Uniform needs lower < upper, got {dict(self.parameters)}.")
 
@@ -83,20 +86,15 @@ class Prior:
             case _:
                 return rng.uniform(p["lower"], p["upper"], size)
 
-    def to_pymc(self, name: str, **kwargs: Any):
-        """The PyMC random variable in the model on the context stack."""
-        import pymc as pm
-
-        parameters = dict(self.parameters)
-        if self.family == "Exponential":
-            parameters = {"scale": parameters["scale"]}
-        return getattr(pm, self.family)(name, **parameters, **kwargs)
-
     def __str__(self) -> str:
         return f"{self.family}({', '.join(f'{k}={v:.4g}' for k, v in self.parameters.items())})"
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "parameters": dict(self.parameters)}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
 def half_normal(sigma: float, meaning: str) -> Prior:
@@ -131,18 +129,25 @@ def resolve(defaults: Mapping[str, Prior], chosen: Mapping[str, Any]) -> dict[st
     for name, prior in chosen.items():
         default = defaults[name]
         if isinstance(prior, Prior):
-            out[name] = Prior(prior.family, prior.parameters, prior.relative, prior.meaning or default.meaning)
-        elif isinstance(prior, int | float) and not isinstance(prior, bool) and "sigma" in default.parameters:
+            relative = prior.relative and name != "autocorrelation"  # a correlation has no unit
+            out[name] = Prior(prior.family, prior.parameters, relative, prior.meaning or default.meaning)
+        elif _is_number(prior) and "sigma" in default.parameters:
             out[name] = Prior(default.family, {**default.parameters, "sigma": float(prior)}, True, default.meaning)
         else:
             raise SpecificationError(f"priors[{name!r}] must be a bayes.Prior or a positive number (a scale), got {prior!r}.")
     for name, prior in out.items():
+        if name == "autocorrelation" and not (prior.family == "Uniform" and _inside(prior, -1, 1)):
+            raise SpecificationError(f"priors[{name!r}] must be Uniform(lower, upper) between -1 and 1, got {prior}.")
         fixed_scale = name in ("level", "drift")
         if fixed_scale and (prior.family != "Normal" or prior.parameters["mu"] != 0):
             raise SpecificationError(f"priors[{name!r}] must be Normal(mu=0, sigma): it is integrated out in closed form. Got {prior}.")
         if not fixed_scale and name.endswith("_sd") and prior.family in ("Normal", "Uniform") and prior.parameters.get("lower", -1) < 0:
             raise SpecificationError(f"priors[{name!r}] must live on positive numbers, got {prior}.")
     return out
+
+
+def _inside(prior: Prior, lower: float, upper: float) -> bool:
+    return lower <= prior.parameters["lower"] and prior.parameters["upper"] <= upper
 
 
 def prior_table(priors: Mapping[str, Prior], chosen: Mapping[str, Any], scale: float) -> pd.DataFrame:

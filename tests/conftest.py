@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from bayes import StaggeredDiD
+from bayes.errors import ConvergenceWarning
 from bayes.panel import Panel
 from tests.panels import ROLES, simulated_frame
 
@@ -37,3 +40,16 @@ def shared_folder() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the folder of reference data beside the project is not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_fit(tiny_panel):
+    """The default model with a covariate on the balanced synthetic panel, 2 × 500 draws: everything about a fit but its convergence."""
+    return sampled(tiny_panel, covariates=("x",))
+
+
+def sampled(panel: Panel, draws: int = 500, tune: int = 300, chains: int = 2, sampler: str = "nutpie", seed: int = 7, **options):
+    """A short fit. A thousand draws are too few for the diagnostics gate, whose warning is expected and not the subject."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return StaggeredDiD("y", **options).fit(panel, seed=seed, draws=draws, tune=tune, chains=chains, sampler=sampler)

@@ -242,10 +242,13 @@ def within_products(products: CrossProducts) -> np.ndarray:
     return products.total[0] - (u / dates[:, None]).T @ u
 
 
-def independent_columns(within: np.ndarray) -> np.ndarray:
-    """True for each column that is not a linear combination of the columns before it. ``within`` is a Gram matrix (K, K)."""
+def independent_columns(within: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """True for each column that is not a linear combination of the columns before it and of unit effects.
+
+    ``within`` is a Gram matrix (K, K) after unit means; ``size`` (K,) the squared lengths before them, against which rounding is told
+    from variation.
+    """
     a = within.copy()
-    size = np.diag(within).copy()
     keep = np.zeros(len(a), dtype=bool)
     for j in range(len(a)):
         if a[j, j] > _RANK_TOLERANCE * size[j] and size[j] > 0:
@@ -254,10 +257,14 @@ def independent_columns(within: np.ndarray) -> np.ndarray:
     return keep
 
 
-def identified_columns(within: np.ndarray) -> np.ndarray:
-    """True for each coefficient that the flat design determines: its coordinate is orthogonal to the null space of the Gram matrix."""
-    size = np.sqrt(np.diag(within))
-    safe = np.where(size > 0, size, 1.0)
+def identified_columns(within: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """True for each coefficient that the flat design determines: its coordinate is orthogonal to the null space of the Gram matrix.
+
+    Arguments as in :func:`independent_columns`.
+    """
+    varies = np.diag(within) > _RANK_TOLERANCE * size
+    within = np.where(varies[:, None] & varies, within, 0.0)
+    safe = np.sqrt(np.where(varies, np.diag(within), 1.0))
     values, vectors = np.linalg.eigh(within / np.outer(safe, safe))
     null = vectors[:, values < _RANK_TOLERANCE * max(values[-1], 1.0)]
-    return (size > 0) & ((null**2).sum(axis=1) < 1e-7)
+    return varies & ((null**2).sum(axis=1) < 1e-7)

@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 
 from bayes.did.cells import Basis, Cells, component_basis
-from bayes.did.cross_products import CrossProducts
-from bayes.did.likelihood import component_names
+from bayes.did.likelihood import cell_padding, component_names
 from bayes.did.posterior import Hyperparameters, draw_coefficients, draw_group_effects
 from bayes.did.state import CollapsedPanel, cell_coordinates
+from bayes.inference.sampling import single_threaded_algebra
 from bayes.priors import Prior
 
 _FIXED = ("level", "drift")
@@ -40,16 +40,17 @@ def hyperparameters(values: Mapping[str, np.ndarray], collapsed: CollapsedPanel,
     )  # fmt: skip
 
 
+@single_threaded_algebra()
 def posterior_dataset(scalars: Mapping[str, np.ndarray], collapsed: CollapsedPanel, priors: Mapping[str, Prior], seed: int) -> xr.Dataset:
     """Sampled scalars (chain, draw) with exact draws of everything integrated out, in units of the outcome."""
     shape = next(iter(scalars.values())).shape
     hyper = hyperparameters(scalars, collapsed, priors)
     rng = np.random.default_rng([seed, 1])
     drawn = draw_coefficients(collapsed.sampled_products, collapsed.basis, hyper, rng)
-    group = draw_group_effects(collapsed.group_products, collapsed.products.zz, collapsed.products.gaps, drawn, hyper, rng)
     columns = collapsed.flat_cell_columns(()) if collapsed.basis is None else np.r_[collapsed.flat_columns, collapsed.cell_columns]
     arrays = _arrays(collapsed, drawn, columns)
-    if "treatment" in _unit_words(collapsed):
+    if collapsed.unit_columns.treatment:
+        group = draw_group_effects(collapsed.group_products, collapsed.products.zz, collapsed.products.gaps, drawn, hyper, rng)
         arrays |= _group_arrays(collapsed, group)
         arrays["new_unit_effect"] = ((), rng.standard_normal(len(hyper)) * hyper.unit_sds[:, 0] * collapsed.scales[-1])
     if collapsed.design.leads.size:
@@ -73,7 +74,7 @@ def prior_dataset(collapsed: CollapsedPanel, priors: Mapping[str, Prior], names:
         member = np.array([component_names(collapsed.basis).index(c) for c in collapsed.basis.component])
         z = rng.standard_normal((n, member.size)) * hyper.component_sds[:, member]
         arrays["cell_effect"] = (("cell",), z @ collapsed.basis.matrix.T * scale)
-    if "treatment" in _unit_words(collapsed):
+    if collapsed.unit_columns.treatment:
         sd = hyper.unit_sds[:, :1] * scale
         g = collapsed.group_products
         equal = rng.standard_normal((n, g.n.size)) * sd / np.sqrt(g.n)
@@ -81,10 +82,6 @@ def prior_dataset(collapsed: CollapsedPanel, priors: Mapping[str, Prior], names:
         arrays |= {"group_effect": (("group",), equal), "group_effect_weighted": (("group",), equal + extra)}
         arrays["new_unit_effect"] = ((), rng.standard_normal(n) * sd[:, 0])
     return _dataset(scalars, (1, n), arrays, collapsed)
-
-
-def _unit_words(collapsed: CollapsedPanel) -> tuple[str, ...]:
-    return ("treatment",) if collapsed.unit_columns.treatment else ()
 
 
 def _arrays(collapsed: CollapsedPanel, drawn: np.ndarray, columns: np.ndarray) -> dict[str, Any]:
@@ -158,14 +155,15 @@ def with_untreated_regions(dataset: xr.Dataset, collapsed: CollapsedPanel, prior
     known = set(component_names(basis))
     keep = np.array([c in known for c in wider.component])
     wider = Basis(wider.matrix[:, keep], wider.component[keep], tuple(np.array(wider.label, dtype=object)[keep]))
-    padded = _with_empty_columns(collapsed.sampled_products, new.size)
     names = [
         n
         for n in dataset.data_vars
         if n in ("innovation_sd", "autocorrelation", "unit_effect_sd", "unit_trend_sd") or n in sampled_scales(basis)
     ]
     hyper = hyperparameters({n: dataset[n].to_numpy() for n in names}, collapsed, priors)
-    drawn = draw_coefficients(padded, wider, hyper, np.random.default_rng([seed, 4]))[:, -new.size :] * collapsed.scales[-1]
+    scale = collapsed.scales[-1]
+    fitted = dataset["cell_effect"].to_numpy().reshape(len(hyper), -1) / scale
+    drawn = _predict(wider, fitted, hyper.component_sds, np.random.default_rng([seed, 4])) * scale
     extra = xr.Dataset(
         {"cell_effect": (("chain", "draw", "cell"), drawn.reshape(*dataset["cell_effect"].shape[:2], -1))},
         cell_coordinates(collapsed, new, np.zeros(new.size, dtype=bool), "cell", observed=False),
@@ -182,10 +180,20 @@ def _cell_coords(dataset: xr.Dataset) -> dict[str, Any]:
     return {k: v for k, v in dataset.coords.items() if v.dims == ("cell",)}
 
 
-def _with_empty_columns(products: CrossProducts, n: int) -> CrossProducts:
-    """Add ``n`` design columns without rows before the outcome."""
-    k = products.n_columns
-    index = np.r_[np.arange(k), np.full(n, -1), k]
-    total = np.where((index[:, None] >= 0) & (index >= 0), products.total[:, index][:, :, index], 0.0)
-    unit = np.where((index >= 0)[:, None], products.unit[:, :, index], 0.0)
-    return replace(products, total=total, unit=unit)
+def _predict(basis: Basis, fitted: np.ndarray, sds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Cells after the first ``fitted.shape[1]`` of the basis given these, draw by draw, shape (draws, new cells).
+
+    A draw (a, b) of all cells from the hierarchy becomes b + V_ba V_aa⁻¹ (fitted − a), a draw of the new cells that goes with the fitted
+    ones (Matheron's rule), so that both can be compared within a draw.
+    """
+    names, n = component_names(basis), fitted.shape[1]
+    scale = sds[:, [names.index(c) for c in basis.component]]
+    prior = (rng.standard_normal(scale.shape) * scale) @ basis.matrix.T
+    out = np.empty((len(fitted), len(basis.matrix) - n))
+    for d in range(len(fitted)):
+        weighted = basis.matrix * scale[d] ** 2
+        among = weighted[:n] @ basis.matrix[:n].T
+        own = sds[d, names.index("cell")] ** 2 if "cell" in names else 0.0
+        among[np.diag_indices(n)] += cell_padding(np.trace(among), own, n)
+        out[d] = prior[d, n:] + weighted[n:] @ basis.matrix[:n].T @ np.linalg.solve(among, fitted[d] - prior[d, :n])
+    return out

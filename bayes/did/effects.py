@@ -93,14 +93,14 @@ def average(effect: np.ndarray, term: Term, weight: np.ndarray, identified: np.n
     share = float((weight * (term.cells & identified)).sum() / max((weight * term.cells).sum(), np.finfo(float).tiny))
     if not used.any():
         return np.full(effect.shape[0], np.nan), share, "not identified: no untreated comparison for these cells"
-    w = np.where(used, weight, 0.0)
+    w = weight[used]
     if share == 1:
         note = ""
     elif extrapolate:
         note = f"prior-driven: {1 - share:.0%} of the weight lies in cells that the data do not identify"
     else:
         note = f"over identified cells only ({share:.0%} of the weight)"
-    return effect @ (w / w.sum()), share, note
+    return effect[:, used] @ (w / w.sum()), share, note
 
 
 def estimates(

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes.did import criticism, draws, effects
+from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.inference.fit import Fit
 from bayes.priors import prior_table
@@ -66,8 +67,6 @@ class DiDFit(Fit):
 
     def prior_att(self, by: str = "simple", estimand: str = "att", level: float = 0.95, weights: str | None = None) -> Estimates:
         """The rows of :meth:`att` under the prior: what the model believed before the data. Raises on ``pooling="none"`` (flat)."""
-        from bayes.errors import SpecificationError
-
         prior = self.tree["prior"].to_dataset()
         if "cell_effect" not in prior:
             raise SpecificationError('With pooling="none" the cells have flat priors: there is nothing to draw.')
@@ -116,6 +115,8 @@ class DiDFit(Fit):
     ) -> Estimates:
         chosen = weights or ("panel" if self.panel.weights is not None else "rows")
         meta: dict[str, Any] = {"outcome": self.model.outcome, "verdict": self.diagnose().verdict, "passed": self.diagnose().passed}
+        if extrapolate and self._collapsed.basis is None:
+            raise SpecificationError('With pooling="none" there is no hierarchy to extrapolate from. Choose a pooling, or leave extrapolate out.')
         regions = tuple(self.panel.regions.tolist())
         if extrapolate and by in ("region", "region:event"):
             dataset = draws.with_untreated_regions(dataset, self._collapsed, self.model.resolved_priors(), self.meta["seed"])

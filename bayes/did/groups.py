@@ -157,7 +157,10 @@ def _sums(block: Block, units: np.ndarray, n_dates: int) -> _Sums:
         values = block.values[first[:, None] + np.arange(n_dates)]
     x = np.empty((units.size, 1 + n_dates * k))
     x[:, 0] = 1.0
-    x[:, 1:] = (values - values.mean(axis=1, keepdims=True)).reshape(units.size, -1)
+    # Distances from the first date first: a column that is constant within units becomes exactly zero, not rounding noise.
+    centred = values - values[:, :1]
+    centred -= centred.mean(axis=1, keepdims=True)
+    x[:, 1:] = centred.reshape(units.size, -1)
     w = block.weights[units]
     return _Sums(units.size, x.T @ x, x[:, 1:].sum(axis=0), w @ x[:, 1:], w.sum(), w @ w, x if units.size <= x.shape[1] else None)
 

@@ -85,6 +85,14 @@ def make_log_likelihood(products: CrossProducts, basis: Basis | None) -> Callabl
     return log_likelihood
 
 
+def cell_padding(trace, cell_variance, size: int, xp=np):
+    """What to add to the diagonal of a covariance of cells so that it keeps a Cholesky factor when ``cell_variance`` goes to zero.
+
+    Nothing as long as the variance of single cells exceeds rounding error (4 · cells · machine precision of the trace).
+    """
+    return xp.maximum(4 * size * np.finfo(float).eps * trace - cell_variance, 0.0)
+
+
 def component_names(basis: Basis) -> tuple[str, ...]:
     """Components of a basis in the order of its columns."""
     return tuple(dict.fromkeys(basis.component.tolist()))
@@ -110,7 +118,9 @@ def _random_columns(p: int, k: int, basis: Basis | None) -> Callable:
 
     def factor(variances):
         if matrix.shape[1] > m:
-            return jnp.linalg.cholesky((variances @ covariances).reshape(k - p, k - p), symmetrize_input=False)
+            covariance = (variances @ covariances).reshape(k - p, k - p)
+            padding = cell_padding(jnp.trace(covariance), variances[names.index("cell")], k - p, jnp)
+            return jnp.linalg.cholesky(covariance + padding * jnp.eye(k - p), symmetrize_input=False)
         return matrix * jnp.sqrt(variances)[member]
 
     def solve(s, c, variances, variance):

@@ -27,6 +27,12 @@ _CHOICES = {
 _PRIOR_DRAWS = 4000
 
 
+def _words(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, Sequence) or not all(isinstance(v, str) for v in value):
+        raise SpecificationError(f"{name} must be a list of names, got {value!r}.")
+    return tuple(value)
+
+
 @dataclass(frozen=True)
 class StaggeredDiD:
     """Staggered difference-in-differences with partial pooling of effects over regions, cohorts and event time.
@@ -86,12 +92,19 @@ class StaggeredDiD:
     priors: Mapping[str, Prior | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.outcome, str):
+            raise SpecificationError(f"outcome must be the name of a column, got {self.outcome!r}.")
         if isinstance(self.covariates, str):
             raise SpecificationError(f"covariates must be a list of columns, for example covariates=[{self.covariates!r}].")
-        object.__setattr__(self, "covariates", tuple(self.covariates))
+        object.__setattr__(self, "covariates", _words("covariates", self.covariates))
         if not isinstance(self.pooling, str):
-            object.__setattr__(self, "pooling", tuple(self.pooling))
+            object.__setattr__(self, "pooling", _words("pooling", self.pooling))
+        if not isinstance(self.priors, Mapping):
+            raise SpecificationError(f"priors must be a mapping of parameters to priors, for example {{'cell_sd': 0.1}}, got {self.priors!r}.")
         object.__setattr__(self, "priors", dict(self.priors))
+        for name in ("leads", "unit_trends"):
+            if not isinstance(getattr(self, name), bool):
+                raise SpecificationError(f"{name} must be True or False, got {getattr(self, name)!r}.")
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise SpecificationError(f"{name}={getattr(self, name)!r} does not exist. Choose one of {', '.join(allowed)}.")
@@ -100,7 +113,7 @@ class StaggeredDiD:
             raise SpecificationError(f"pooling={self.pooling!r}: use 'none', 'complete', or any of {', '.join(COMPONENTS)}.")
         if not isinstance(self.anticipation, int) or isinstance(self.anticipation, bool) or self.anticipation < 0:
             raise SpecificationError(f"anticipation must be a whole number of periods ≥ 0, got {self.anticipation!r}.")
-        if self.path_order not in (1, 2):
+        if not isinstance(self.path_order, int) or isinstance(self.path_order, bool) or self.path_order not in (1, 2):
             raise SpecificationError(f"path_order must be 1 or 2, got {self.path_order!r}.")
         if len({self.outcome, *self.covariates}) < 1 + len(self.covariates):
             raise SpecificationError("The outcome and the covariates must be different columns, each named once.")

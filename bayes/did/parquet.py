@@ -120,7 +120,7 @@ class _Source:
         try:
             schema = pq.read_schema(self.path)
         except pa.ArrowInvalid as error:
-            raise DataError(f"{self.path} is not a readable Parquet file: {error}. Write it again, for example with polars or pandas.") from error
+            raise DataError(f"{self.path} is not a readable Parquet file: {error}. Write it again.") from error
         for name in (self.unit, *([self.region] if self.region is not None else []), *self.numeric):
             if name not in schema.names:
                 have = ", ".join(schema.names[:12]) + (" …" if len(schema.names) > 12 else "")
@@ -131,7 +131,7 @@ class _Source:
             number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)
             if not (number or types.is_null(kind)):
                 raise NotNumericError(
-                    f"Column {name!r} of {self.path} holds {kind} where numbers are expected, in every row. Convert it before writing the file."
+                    f"Column {name!r} of {self.path} holds {kind} where numbers are expected. Convert it before writing the file."
                 )
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
@@ -270,12 +270,13 @@ class _Places:
         if unsorted.any():
             row = int(np.argmax(unsorted))
             raise DataError(
-                f"The rows of {self.source.path} are not sorted by unit and period: {self.at(row)} follows {self.at(row - 1)}. "
-                f"Sort the file first, for example polars.scan_parquet(old).sort({self.source.unit!r}, {self.source.time!r}).sink_parquet(new)."
+                f"The rows of {self.source.path} are not sorted by unit and period: {self.at(row)} follows {self.at(row - 1)}. Sort them, "
+                f"for example polars.scan_parquet(old).sort({self.source.unit!r}, {self.source.time!r}).sink_parquet(new)."
             )
         if repeated.any():
             raise DuplicateRowError(
-                f"A unit and period is repeated: {self.at(np.argmax(repeated))} ({int(repeated.sum())} in its batch). Aggregate or drop such rows."
+                f"A unit and period is repeated: {self.at(np.argmax(repeated))} ({int(repeated.sum())} in its batch). "
+                "Aggregate or drop such rows."
             )
 
     def _constant(self, region: np.ndarray, first_treated: np.ndarray) -> None:
@@ -313,7 +314,7 @@ class _Places:
         if (self.rows.weights <= 0).any():
             row = int(np.argmax(self.rows.weights <= 0))
             raise NotPositiveError(
-                f"Weights in column {self.source.weights!r} must be positive; {self.rows.weights[row]:g} at {self.at(row)}. Correct or drop it."
+                f"Weights in column {self.source.weights!r} must be positive; found {self.rows.weights[row]:g} at {self.at(row)}."
             )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from bayes.did.cells import Basis
 from bayes.did.cross_products import CrossProducts, GroupProducts, coefficients
-from bayes.did.likelihood import component_names, factor_patterns, project
+from bayes.did.likelihood import cell_padding, component_names, factor_patterns, project
 
 _CHUNK_BYTES = 64_000_000
 
@@ -91,7 +91,9 @@ def _covariance_factor(basis: Basis, sds: np.ndarray) -> np.ndarray:
     cells, columns = basis.matrix.shape
     if "cell" in names and columns > cells:
         stack = np.stack([basis.matrix[:, basis.component == c] @ basis.matrix[:, basis.component == c].T for c in names])
-        return np.linalg.cholesky(((sds**2) @ stack.reshape(len(names), -1)).reshape(-1, cells, cells))
+        covariance = ((sds**2) @ stack.reshape(len(names), -1)).reshape(-1, cells, cells)
+        padding = cell_padding(np.trace(covariance, axis1=1, axis2=2), sds[:, names.index("cell")] ** 2, cells)
+        return np.linalg.cholesky(covariance + padding[:, None, None] * np.eye(cells))
     member = np.array([names.index(c) for c in basis.component])
     return basis.matrix * sds[:, None, member]
 

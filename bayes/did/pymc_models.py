@@ -10,6 +10,7 @@ from bayes.did.groups import Block
 from bayes.did.likelihood import component_names, make_log_likelihood
 from bayes.did.rows import add_rows_to_model, row_design
 from bayes.did.state import CollapsedPanel
+from bayes.pooling import random_variable
 
 if TYPE_CHECKING:
     from bayes.did.model import StaggeredDiD
@@ -75,7 +76,7 @@ def _parameters(spec: StaggeredDiD, collapsed: CollapsedPanel):
 
     scale = float(collapsed.scales[-1])
     priors = {name: prior.scaled(scale) for name, prior in spec.resolved_priors().items()}
-    variables = {name: priors[name].to_pymc(name) for name in spec.parameters(collapsed)}
+    variables = {name: random_variable(priors[name], name) for name in spec.parameters(collapsed)}
     names = component_names(collapsed.basis) if collapsed.basis is not None else ()
     components = [variables[f"{c}_sd"] if f"{c}_sd" in variables else pt.constant(priors[c].parameters["sigma"]) for c in names]
     rho = variables.get("autocorrelation", pt.constant(0.0))

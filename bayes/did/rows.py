@@ -101,18 +101,27 @@ def _ar1_outcome(rows: Rows, mu, innovation_sd, rho):
         shock = residual - power * residual[before]
         return pt.sum(-0.5 * (np.log(2 * np.pi) + pt.log(variance) + shock**2 / variance))
 
-    def simulate(mu, innovation_sd, rho, rng=None, size=None):
-        noise = rng.standard_normal(mu.shape)
-        out = np.empty(mu.shape)
-        stationary = innovation_sd / np.sqrt(1 - rho**2)
-        for t in range(mu.shape[-1]):
-            if first[t]:
-                out[..., t] = stationary * noise[..., t]
-            else:
-                out[..., t] = rho ** gap[t] * out[..., t - 1] + stationary * np.sqrt(1 - rho ** (2 * gap[t])) * noise[..., t]
-        return mu + out
+    def simulate(mu, innovation_sd, rho, size):
+        # ε_t = Σ ρ^(t − j) w_j z_j over the rows j of the unit up to t: the recursion written out, so that it compiles.
+        position, distance, earlier = _distances(rows)
+        weight = pt.switch(first, 1.0, pt.sqrt(1 - rho ** (2 * gap))) * innovation_sd / pt.sqrt(1 - rho**2)
+        shocks = pt.zeros(distance.shape[:2])[rows.unit, position].set(weight * pm.Normal.dist(0.0, 1.0, shape=rows.gap.size))
+        return mu + pt.sum(earlier * rho**distance * shocks[:, None, :], axis=2)[rows.unit, position]
 
     return pm.CustomDist(
-        "outcome", mu, innovation_sd, rho, logp=log_density, random=simulate, signature="(n),(),()->(n)",
+        "outcome", mu, innovation_sd, rho, logp=log_density, dist=simulate, signature="(n),(),()->(n)",
         observed=rows.outcome, dims="row",
     )  # fmt: skip
+
+
+def _distances(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Place of each row within its unit, and for each pair of places (units, later, earlier) the grid steps between and whether it exists."""
+    position = np.arange(rows.gap.size) - rows.starts[rows.unit]
+    dates = np.zeros((rows.starts.size, int(position.max()) + 1), dtype=int)
+    seen = np.zeros(dates.shape, dtype=bool)
+    steps = np.cumsum(rows.gap)
+    dates[rows.unit, position] = steps - steps[rows.starts][rows.unit]
+    seen[rows.unit, position] = True
+    places = np.arange(dates.shape[1])
+    earlier = seen[:, :, None] & seen[:, None, :] & (places[:, None] >= places)
+    return position, np.where(earlier, dates[:, :, None] - dates[:, None, :], 0), earlier.astype(float)

@@ -57,7 +57,7 @@ class CollapsedPanel:
     @cached_property
     def flat_columns(self) -> np.ndarray:
         """Period and covariate columns that are not redundant (a period seen in one unit only is absorbed by its unit effect)."""
-        keep = independent_columns(within_products(self.products)[: self.n_flat_common, : self.n_flat_common])
+        keep = self._independent(np.arange(self.n_flat_common))
         lost = [self.covariates[j] for j in np.flatnonzero(~keep[len(self.design.period_columns) :])]
         if lost:
             raise CollinearColumnsError(
@@ -78,7 +78,11 @@ class CollapsedPanel:
 
     def _identified(self, index: np.ndarray) -> np.ndarray:
         within = within_products(self.products)
-        return identified_columns(within[np.ix_(index, index)])
+        return identified_columns(within[np.ix_(index, index)], np.diag(self.products.total[0])[index])
+
+    def _independent(self, index: np.ndarray) -> np.ndarray:
+        within = within_products(self.products)
+        return independent_columns(within[np.ix_(index, index)], np.diag(self.products.total[0])[index])
 
     @cached_property
     def basis(self) -> Basis | None:
@@ -98,14 +102,12 @@ class CollapsedPanel:
     def flat_cell_columns(self, extra: Sequence[int]) -> np.ndarray:
         """Independent columns among flat effects, cells and the extra ones, in this order."""
         index = np.r_[self.flat_columns, self.cell_columns, np.asarray(extra, dtype=int)].astype(int)
-        within = within_products(self.products)
-        return index[independent_columns(within[np.ix_(index, index)])]
+        return index[self._independent(index)]
 
     def lead_products(self) -> tuple[CrossProducts, np.ndarray]:
         """The sampled model with flat leads added, and the index of each lead among its flat columns (−1 where redundant)."""
         index = np.r_[self.flat_columns, self.lead_columns]
-        within = within_products(self.products)
-        keep = index[independent_columns(within[np.ix_(index, index)])]
+        keep = index[self._independent(index)]
         place = {c: j for j, c in enumerate(keep.tolist())}
         where = np.array([place.get(c, -1) for c in self.lead_columns.tolist()], dtype=int)
         random = np.eye(self.products.n_columns)[:, self.cell_columns]

@@ -41,8 +41,9 @@ class Diagnosis:
     def verdict(self) -> str:
         """One sentence for the head of tables and reports."""
         if self.passed:
+            effective = min(self.ess_bulk_min, self.ess_tail_min)
             return (
-                f"Sampling passed its checks: R-hat ≤ {self.rhat_max:.3f}, effective draws ≥ {min(self.ess_bulk_min, self.ess_tail_min):.0f}, "
+                f"Sampling passed its checks: R-hat ≤ {self.rhat_max:.3f}, effective draws ≥ {effective:.0f}, "
                 f"no divergence, E-BFMI ≥ {self.bfmi_min:.2f}."
             )
         return "Sampling did NOT pass its checks; do not report these numbers. " + " ".join(self.failures)
@@ -58,23 +59,39 @@ def diagnose(posterior: xr.Dataset, statistics: xr.Dataset) -> Diagnosis:
     rhat_max, bulk_min, tail_min, worst, finite = 0.0, np.inf, np.inf, "", True
     for name, variable in posterior.data_vars.items():
         values = variable.to_numpy().reshape(*variable.shape[:2], -1)
-        varies = np.ptp(values, axis=(0, 1)) > 0
-        if not varies.any():
-            continue
-        values = values[:, :, varies]
+        if variable.ndim > 2:  # an effect that the data do not determine is NaN in every draw
+            values = values[:, :, ~np.isnan(values).all(axis=(0, 1))]
         if not np.isfinite(values).all():
             finite = False
             continue
-        kept = {"chain_axis": 0, "draw_axis": 1}
-        rhat_max = max(rhat_max, float(np.max(array_stats.rhat(values, **kept)))) if values.shape[0] > 1 else np.inf
-        bulk = float(np.min(array_stats.ess(values, method="bulk", **kept)))
-        tail_min = min(tail_min, float(np.min(array_stats.ess(values, method="tail", prob=(0.05, 0.95), **kept))))
-        if bulk < bulk_min:
+        values = values[:, :, np.ptp(values, axis=(0, 1)) > 0]
+        if not values.size:
+            continue
+        # np.maximum and np.minimum keep NaN, which max and min would drop: what cannot be computed fails.
+        rhat_max = float(np.maximum(rhat_max, _rhat(values)))
+        bulk, tail = _effective_draws(values)
+        tail_min = float(np.minimum(tail_min, tail))
+        if not bulk >= bulk_min:
             bulk_min, worst = bulk, str(name)
     divergences = int(statistics["diverging"].sum())
     bfmi = float(np.min(array_stats.bfmi(statistics["energy"].to_numpy(), chain_axis=0, draw_axis=1)))
     failures = _failures(finite, rhat_max, bulk_min, tail_min, worst, divergences, bfmi)
     return Diagnosis(not failures, failures, rhat_max, bulk_min, tail_min, bfmi, divergences, int(statistics["diverging"].size), worst)
+
+
+def _rhat(values: np.ndarray) -> float:
+    from arviz_stats.base import array_stats
+
+    return float(np.max(array_stats.rhat(values, chain_axis=0, draw_axis=1))) if values.shape[0] > 1 else np.inf
+
+
+def _effective_draws(values: np.ndarray) -> tuple[float, float]:
+    """Smallest bulk and tail effective sample size."""
+    from arviz_stats.base import array_stats
+
+    axes = {"chain_axis": 0, "draw_axis": 1}
+    bulk = array_stats.ess(values, method="bulk", **axes)
+    return float(np.min(bulk)), float(np.min(array_stats.ess(values, method="tail", prob=(0.05, 0.95), **axes)))
 
 
 def _failures(finite: bool, rhat: float, bulk: float, tail: float, worst: str, divergences: int, bfmi: float) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -42,12 +42,13 @@ def save_fit(fit: Fit, path: str | Path) -> Path:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(suffix=".partial", prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
+        temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.partial"
         tree.to_netcdf(temporary, engine="h5netcdf")
         os.replace(temporary, path)
     except OSError as error:
         raise FitFileError(f"Cannot write the fit to {path}: {error}. Choose a folder that exists, is writable and has space.") from error
+    except (ValueError, TypeError) as error:
+        raise FitFileError(f"Cannot write the fit to {path}: the file format does not hold these values ({error}). Correct the text columns.") from error
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
@@ -159,12 +160,13 @@ def cached(model: Any, panel: Panel, options: Any, folder: str | Path | None, sa
     path = Path(folder) / f"{content_key(model, panel, options)}.nc" if folder is not None else None
     if path is not None and path.is_file():
         with contextlib.suppress(FitFileError):
-            fit = load_fit(path)
+            stored = load_fit(path)
+            fit = type(stored)(model, panel, stored.tree)
     if fit is None:
         fit = sample()
         if path is not None:
             save_fit(fit, path)
     diagnosis = fit.diagnose()
     if not diagnosis.passed:
-        warnings.warn(diagnosis.verdict, ConvergenceWarning, stacklevel=4)
+        warnings.warn(diagnosis.verdict, ConvergenceWarning, stacklevel=3)
     return fit

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -42,8 +44,14 @@ class SamplerOptions:
                 raise SpecificationError(f"{name} must be a whole number of at least 1, got {value!r}.")
         if not isinstance(self.seed, int | np.integer) or isinstance(self.seed, bool) or self.seed < 0:
             raise SpecificationError(f"seed must be a whole number ≥ 0, got {self.seed!r}.")
-        if not 0 < self.target_accept < 1:
+        if not isinstance(self.target_accept, Real) or not 0 < self.target_accept < 1:
             raise SpecificationError(f"target_accept must lie between 0 and 1, got {self.target_accept!r}.")
+        if self.cores is not None and (not isinstance(self.cores, int | np.integer) or isinstance(self.cores, bool) or self.cores < 1):
+            raise SpecificationError(f"cores must be a whole number of at least 1, or None for all, got {self.cores!r}.")
+        # Numbers of numpy become Python's: options are written as JSON beside the draws.
+        for name in ("draws", "tune", "chains", "seed"):
+            object.__setattr__(self, name, int(getattr(self, name)))
+        object.__setattr__(self, "target_accept", float(self.target_accept))
 
     @property
     def shows_progress(self) -> bool:
@@ -81,7 +89,7 @@ def sample(model: Any, options: SamplerOptions) -> Samples:
     prepare_jax()
     driver = SAMPLERS[options.sampler]
     try:
-        with _single_threaded_algebra(), warnings.catch_warnings():
+        with single_threaded_algebra(), warnings.catch_warnings():
             # Samplers warn about what the diagnostics gate reports anyway, and about their own internals.
             warnings.simplefilter("ignore")
             raw = driver(model, options)
@@ -114,7 +122,13 @@ def prepare_jax() -> None:
 
 
 @contextlib.contextmanager
-def _single_threaded_algebra() -> Iterator[None]:
+def single_threaded_algebra() -> Iterator[None]:
+    """One BLAS thread: the matrices are small, and threads that wait for each other made a gradient forty times slower.
+
+    The limit reaches only libraries that are loaded already, and JAX loads SciPy's LAPACK at its first factorisation: load it before.
+    """
+    import scipy.linalg.cython_blas
+    import scipy.linalg.cython_lapack  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):
@@ -132,6 +146,19 @@ def _phase(label: str, options: SamplerOptions) -> Iterator[Callable[[], float]]
     stop.append(time.perf_counter() - start)
     if options.shows_progress:
         print(f"{label}: {stop[0]:.1f} s", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _quiet_log(name: str, options: SamplerOptions) -> Iterator[None]:
+    """Hold back a library's progress messages, and its advice on draws that the diagnostics gate gives anyway, unless progress is shown."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    if not options.shows_progress:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _cores(options: SamplerOptions) -> int:
@@ -157,7 +184,7 @@ def _nutpie(model: Any, options: SamplerOptions) -> Samples:
 def _pymc(model: Any, options: SamplerOptions) -> Samples:
     import pymc as pm
 
-    with _phase("Sampling (PyMC, compilation included)", options) as sampling, model:
+    with _phase("Sampling (PyMC, compilation included)", options) as sampling, _quiet_log("pymc", options), model:
         tree = pm.sample(
             options.draws, tune=options.tune, chains=options.chains, cores=1, random_seed=int(options.seed), nuts_sampler="pymc",
             target_accept=options.target_accept, progressbar=options.shows_progress, compute_convergence_checks=False,
@@ -178,12 +205,13 @@ class _JaxModel:
 def _jax_model(model: Any, options: SamplerOptions) -> _JaxModel:
     """Log density, map to the model's variables, and one jittered start per chain (uniform ±1 around PyMC's initial point)."""
     import jax
-    from pymc.sampling.jax import get_jaxified_graph, get_jaxified_logp
+    from pymc.sampling.jax import get_jaxified_graph
 
     point = model.initial_point(random_seed=int(options.seed))
     values = [np.asarray(point[v.name], dtype=float) for v in model.value_vars]
     bounds = np.cumsum([0, *[v.size for v in values]])
-    logp = get_jaxified_logp(model, negative_logp=False)
+    # get_jaxified_logp(negative_logp=False) of PyMC 6 returns the density with its sign turned, so the graph is taken directly.
+    logp = get_jaxified_graph(inputs=model.value_vars, outputs=[model.logp()])
 
     def parts(x):
         return [x[bounds[i] : bounds[i + 1]].reshape(v.shape) for i, v in enumerate(values)]
@@ -199,7 +227,7 @@ def _jax_model(model: Any, options: SamplerOptions) -> _JaxModel:
 
     centre = np.concatenate([v.ravel() for v in values])
     jitter = np.random.default_rng(int(options.seed)).uniform(-1, 1, (options.chains, centre.size))
-    return _JaxModel(lambda x: logp(parts(x)), constrain, centre + jitter)
+    return _JaxModel(lambda x: logp(*parts(x))[0], constrain, centre + jitter)
 
 
 def _numpyro(model: Any, options: SamplerOptions) -> Samples:
