@@ -114,7 +114,7 @@ DID_PRIORS: dict[str, Prior] = {
     "region_event_sd": half_normal(0.25, "step of each region's own random walk over event time"),
     "cell_sd": half_normal(0.25, "standard deviation of what is left in a single cell"),
 }
-"""Default priors of :class:`bayes.StaggeredDiD`, relative to the within standard deviation of the outcome (unit and period means removed)."""
+"""Default priors of :class:`bayes.StaggeredDiD`, relative to the outcome's standard deviation within units and periods."""
 
 
 def resolve(defaults: Mapping[str, Prior], chosen: Mapping[str, Any]) -> dict[str, Prior]:

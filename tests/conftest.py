@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from bayes import StaggeredDiD
+from bayes.did.draws import posterior_dataset, prior_dataset
+from bayes.did.fit import DiDFit
 from bayes.errors import ConvergenceWarning
 from bayes.panel import Panel
 from tests.panels import ROLES, simulated_frame
@@ -53,3 +58,23 @@ def sampled(panel: Panel, draws: int = 500, tune: int = 300, chains: int = 2, sa
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return StaggeredDiD("y", **options).fit(panel, seed=seed, draws=draws, tune=tune, chains=chains, sampler=sampler)
+
+
+def fabricated(panel: Panel, draws: int = 30, chains: int = 2, seed: int = 7, **options) -> DiDFit:
+    """A fit whose scales are made up and not sampled; all that follows from them is exact. For whatever holds draw by draw."""
+    spec, rng = StaggeredDiD("y", **options), np.random.default_rng(seed)
+    panel = spec._needed(panel)
+    collapsed, priors = spec.collapse(panel), spec.resolved_priors()
+    names, shape = spec.parameters(collapsed), (chains, draws)
+    scalars = {n: 0.4 * collapsed.scales[-1] * np.exp(rng.normal(0, 0.2, shape)) for n in names}
+    if "autocorrelation" in scalars:
+        scalars["autocorrelation"] = rng.uniform(0.1, 0.6, shape)
+    statistics = {"diverging": np.zeros(shape, dtype=bool), "energy": rng.normal(size=shape), "n_steps": np.ones(shape, dtype=int)}
+    groups = {
+        "posterior": posterior_dataset(scalars, collapsed, priors, seed),
+        "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in statistics.items()}),
+        "prior": prior_dataset(collapsed, priors, names, 200, seed),
+    }
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs["meta"] = json.dumps({"seed": seed, "sampler": "none", "draws": draws, "chains": chains})
+    return DiDFit(spec, panel, tree)

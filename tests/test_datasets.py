@@ -43,8 +43,8 @@ def test_shape_and_roles(name):
     assert panel.set_aside.empty
     assert panel.name == name
     assert np.isfinite(panel.unit_first_treated).sum() == treated
-    assert panel.weights == WEIGHTS[name]
-    assert datasets.load(name, weighted=False).weights is None
+    assert panel.weights is None, "weights are opt-in: unweighted effects compare with unweighted baselines"
+    assert datasets.load(name, weighted=True).weights == WEIGHTS[name]
     numbers = panel.frame.select_dtypes("number").drop(columns=[panel.first_treated] if panel.first_treated else [])
     assert np.isfinite(numbers.to_numpy(float)).all()
 

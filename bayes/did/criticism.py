@@ -34,7 +34,7 @@ class PredictiveCheck:
     period: np.ndarray
 
     def table(self, level: float = 0.95) -> pd.DataFrame:
-        """Statistics of the outcome net of unit and period means: observed, posterior predictive mean and interval, P(replicate ≥ observed)."""
+        """Statistics of the outcome net of unit and period means: observed, predictive mean and interval, P(replicate ≥ observed)."""
         observed = statistics(self.observed[None], self.unit, self.period)
         replicated = statistics(self.replicated, self.unit, self.period)
         tail = (1 - level) / 2
@@ -138,12 +138,12 @@ def _prepared(fit: DiDFit, keep: np.ndarray) -> tuple[_UnitAlgebra, Hyperparamet
     collapsed = fit._collapsed
     if fit.panel.n_rows * keep.size > _MAX_NUMBERS:
         raise SpecificationError(
-            f"{fit.panel.n_rows} rows × {keep.size} draws need {fit.panel.n_rows * keep.size * 8 / 1e9:.0f} GB. This check works row by row: "
-            "use a panel of fewer units, or fit with fewer draws."
+            f"{fit.panel.n_rows} rows × {keep.size} draws need {fit.panel.n_rows * keep.size * 8 / 1e9:.0f} GB. "
+            "This check works row by row: use a panel of fewer units, or fit with fewer draws."
         )
     rows = row_design(fit.model.block(fit.panel), collapsed.design, collapsed.unit_columns)
     scale = collapsed.scales[-1]
-    posterior = fit.posterior.stack(sample=("chain", "draw"), create_index=False).isel(sample=keep)
+    posterior = fit.posterior.stack(sample=("chain", "draw"), create_index=False).isel(sample=keep)  # noqa: PD013 (xarray)
 
     def flat(name: str) -> np.ndarray:
         return np.nan_to_num(posterior[name].transpose("sample", ...).to_numpy())

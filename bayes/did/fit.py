@@ -116,7 +116,7 @@ class DiDFit(Fit):
         chosen = weights or ("panel" if self.panel.weights is not None else "rows")
         meta: dict[str, Any] = {"outcome": self.model.outcome, "verdict": self.diagnose().verdict, "passed": self.diagnose().passed}
         if extrapolate and self._collapsed.basis is None:
-            raise SpecificationError('With pooling="none" there is no hierarchy to extrapolate from. Choose a pooling, or leave extrapolate out.')
+            raise SpecificationError('With pooling="none" there is no hierarchy to extrapolate from. Choose a pooling to extrapolate.')
         regions = tuple(self.panel.regions.tolist())
         if extrapolate and by in ("region", "region:event"):
             dataset = draws.with_untreated_regions(dataset, self._collapsed, self.model.resolved_priors(), self.meta["seed"])

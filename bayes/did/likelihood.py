@@ -1,7 +1,7 @@
 """The collapsed log likelihood: unit effects, period effects, covariates and cell effects integrated out in closed form.
 
-With V = [W, y], S = diag(1, sd/s …), P = S Z'R̃⁻¹Z S + diag(0, 1 …), S* = Σ V'R̃⁻¹V − Σ (V'R̃⁻¹Z S) P⁻¹ (S Z'R̃⁻¹V), and for random columns with
-covariance V_τ = FF' the matrices T = blockdiag(I, F), A = T'S*_WW T + s² diag(0, I), c = T'S*_Wy:
+With V = [W, y], S = diag(1, sd/s …), P = S Z'R̃⁻¹Z S + diag(0, 1 …), S* = Σ V'R̃⁻¹V − Σ (V'R̃⁻¹Z S) P⁻¹ (S Z'R̃⁻¹V), and for random columns
+with covariance V_τ = FF' the matrices T = blockdiag(I, F), A = T'S*_WW T + s² diag(0, I), c = T'S*_Wy:
 
     ℓ = −½[(N − n − p) log 2π + (N − n − K) log s² + Σ log|R̃ᵢ| + Σ log|Pᵢ| + log|A|] − (S*_yy − c'A⁻¹c) / 2s²,
 

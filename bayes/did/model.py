@@ -37,10 +37,11 @@ def _words(name: str, value: Any) -> tuple[str, ...]:
 class StaggeredDiD:
     """Staggered difference-in-differences with partial pooling of effects over regions, cohorts and event time.
 
-    y_it = α_i + λ_t + x_it'β + Σ_c D_it^c (τ_c + b_i) + ε_it for cells c = region × cohort × event time (docs/staggered_did.md). α, λ, β are flat
-    and integrated out as in restricted maximum likelihood; τ_c = path(e) + region + cohort + (region × path) + cell is Gaussian given its
-    scales and integrated out too; ε is AR(1) in calendar time. Assumes parallel trends given x, no anticipation before ``anticipation``
-    periods, an absorbing treatment, and random unit deviations b_i independent of cohort. Leads are drawn as a check (``leads``).
+    y_it = α_i + λ_t + x_it'β + Σ_c D_it^c (τ_c + b_i) + ε_it for cells c = region × cohort × event time (docs/staggered_did.md).
+    α, λ, β are flat and integrated out as in restricted maximum likelihood; τ_c = path(e) + region + cohort + (region × path) + cell is
+    Gaussian given its scales and integrated out too; ε is AR(1) in calendar time. Assumes parallel trends given x, no anticipation before
+    ``anticipation`` periods, an absorbing treatment, and random unit deviations b_i independent of cohort. Leads are drawn as a check
+    (``leads``).
     Unbalanced panels and gaps are used as they are.
 
     Parameters
@@ -100,7 +101,7 @@ class StaggeredDiD:
         if not isinstance(self.pooling, str):
             object.__setattr__(self, "pooling", _words("pooling", self.pooling))
         if not isinstance(self.priors, Mapping):
-            raise SpecificationError(f"priors must be a mapping of parameters to priors, for example {{'cell_sd': 0.1}}, got {self.priors!r}.")
+            raise SpecificationError(f"priors must be a mapping such as {{'cell_sd': 0.1}}, got {self.priors!r}.")
         object.__setattr__(self, "priors", dict(self.priors))
         for name in ("leads", "unit_trends"):
             if not isinstance(getattr(self, name), bool):

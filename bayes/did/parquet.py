@@ -141,7 +141,8 @@ class _Source:
         # Text read as a dictionary is compared once per distinct label instead of once per row.
         with pq.ParquetFile(self.path) as plain:
             text = self.region is not None and types.is_string(plain.schema_arrow.field(self.region).type)
-        with pq.ParquetFile(self.path, read_dictionary=[self.region] if text else None) as file:
+        # Without pre-buffering, which would keep the bytes of every row group read so far.
+        with pq.ParquetFile(self.path, read_dictionary=[self.region] if text else None, pre_buffer=False) as file:
             yield from file.iter_batches(self.batch_rows, columns=list(dict.fromkeys(columns)))
 
 

@@ -53,12 +53,12 @@ def rows_model(spec: StaggeredDiD, collapsed: CollapsedPanel, block: Block):
         "period_column": [
             f"{collapsed.calendar(t):g}" if r < 0 else f"{collapsed.regions[r]} {collapsed.calendar(t):g}"
             for r, t in collapsed.design.period_columns
-        ],  # fmt: skip
+        ],
         "covariate": list(collapsed.covariates),
         "cell": [
             f"{collapsed.regions[r]}, cohort {collapsed.calendar(g):g}, e={e}"
             for r, g, e in zip(cells.region, cells.cohort, cells.event, strict=True)
-        ],  # fmt: skip
+        ],
         "component": [] if basis is None else [f"{c}[{label}]" for c, label in zip(basis.component, basis.label, strict=True)],
     }
     with pm.Model(coords=coords) as model:

@@ -115,7 +115,7 @@ def _ar1_outcome(rows: Rows, mu, innovation_sd, rho):
 
 
 def _distances(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Place of each row within its unit, and for each pair of places (units, later, earlier) the grid steps between and whether it exists."""
+    """Place of each row within its unit; for each pair of places (units, later, earlier) the grid steps between, and whether it exists."""
     position = np.arange(rows.gap.size) - rows.starts[rows.unit]
     dates = np.zeros((rows.starts.size, int(position.max()) + 1), dtype=int)
     seen = np.zeros(dates.shape, dtype=bool)

@@ -171,7 +171,9 @@ def collapse(
     return out
 
 
-def cell_coordinates(collapsed: CollapsedPanel, cells: Cells, identified: np.ndarray, dim: str, observed: bool = True) -> dict[str, tuple[str, np.ndarray]]:
+def cell_coordinates(
+    collapsed: CollapsedPanel, cells: Cells, identified: np.ndarray, dim: str, observed: bool = True
+) -> dict[str, tuple[str, np.ndarray]]:
     """Labels of cells in calendar terms, as coordinates of a dataset."""
     return {
         f"{dim}_region": (dim, np.array(collapsed.regions, dtype=object)[cells.region]),

@@ -48,7 +48,7 @@ def save_fit(fit: Fit, path: str | Path) -> Path:
     except OSError as error:
         raise FitFileError(f"Cannot write the fit to {path}: {error}. Choose a folder that exists, is writable and has space.") from error
     except (ValueError, TypeError) as error:
-        raise FitFileError(f"Cannot write the fit to {path}: the file format does not hold these values ({error}). Correct the text columns.") from error
+        raise FitFileError(f"Cannot write the fit to {path}: netCDF cannot hold some values ({error}). Correct text columns.") from error
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)

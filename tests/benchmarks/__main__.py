@@ -30,11 +30,19 @@ def main() -> None:
     chosen = parser.parse_args()
     head, began = machine(), time.perf_counter()
     found: list[Result] = []
+    failed: list[str] = []
     for name in chosen.only or GROUPS:
         print(f"… {name}", file=sys.stderr, flush=True)
-        found += GROUPS[name](chosen.quick)
+        try:
+            for result in GROUPS[name](chosen.quick):
+                print(f"  {' | '.join(result.cells())}", file=sys.stderr, flush=True)
+                found.append(result)
+        except RuntimeError as error:  # a job that fails costs its own rows, not the hour of the others
+            failed.append(f"{name} failed: {error}")
     text = f"{head}  \n{_how(chosen.quick, time.perf_counter() - began)}\n\n{markdown(found)}\n"
     print(text)
+    if failed:
+        sys.exit("\n".join(failed))
     if chosen.write:
         (ROOT / "docs" / "benchmarks.md").write_text(f"# Benchmarks\n\nWritten by `make bench`.\n\n{text}", encoding="utf-8")
 

@@ -9,7 +9,7 @@ import pytest
 
 from bayes.did.criticism import PredictiveCheck, statistics, unit_log_likelihood
 from bayes.errors import InfluentialUnitsWarning, SpecificationError
-from tests.conftest import sampled
+from tests.conftest import fabricated, sampled
 from tests.did.dense import DensePanel, Point, gaussian_contrasts, panel_of
 from tests.panels import simulated_frame
 
@@ -23,7 +23,7 @@ OPTIONS = {
 @pytest.fixture(scope="module", params=OPTIONS)
 def fit(request):
     panel = panel_of(simulated_frame(n_units=21, n_periods=7, gaps=True))
-    return sampled(panel, draws=30, tune=60, **OPTIONS[request.param])
+    return fabricated(panel, **OPTIONS[request.param])
 
 
 def test_unit_densities_equal_dense_contrasts(fit):

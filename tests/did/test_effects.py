@@ -8,7 +8,7 @@ import pytest
 
 from bayes import Panel
 from bayes.errors import SpecificationError
-from tests.conftest import sampled
+from tests.conftest import fabricated
 from tests.panels import ROLES, simulated_frame
 
 AGGREGATIONS = ("simple", "event", "cohort", "calendar", "region", "region:event", "cell")
@@ -69,7 +69,7 @@ def group_of(fit, rows: pd.DataFrame) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def gappy_fit(gappy_panel):
-    return sampled(gappy_panel, draws=60, tune=60, anticipation=1, covariates=("x",))
+    return fabricated(gappy_panel, anticipation=1, covariates=("x",))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def biennial_fit():
     frame = simulated_frame()
     frame = frame.assign(year=2001 + 2 * (frame.year - 2001), first_treated=2000 + 2 * (frame.first_treated - 2001))
     assert (frame.first_treated.dropna() % 2 == 0).all()  # even years of treatment on a grid of odd years: treated from the next one on
-    return sampled(Panel.from_frame(frame, **ROLES), draws=60, tune=60)
+    return fabricated(Panel.from_frame(frame, **ROLES))
 
 
 @pytest.mark.parametrize("fit", ["tiny_fit", "gappy_fit", "biennial_fit"])
@@ -134,7 +134,7 @@ def test_att_is_the_population_effect_plus_the_units_own(tiny_fit):
 
 
 def test_without_random_unit_effects_the_three_estimands_are_one(tiny_panel):
-    fit = sampled(tiny_panel, draws=40, tune=40, unit_effects="fixed", covariates=("x",))
+    fit = fabricated(tiny_panel, unit_effects="fixed", covariates=("x",))
     first = fit.att("region").draws
     for estimand in ("att_population", "att_new_unit"):
         np.testing.assert_array_equal(fit.att("region", estimand=estimand).draws, first)

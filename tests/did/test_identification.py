@@ -7,7 +7,7 @@ import pytest
 
 from bayes import StaggeredDiD
 from bayes.errors import SpecificationError
-from tests.conftest import sampled
+from tests.conftest import fabricated
 from tests.did.dense import DensePanel, panel_of
 from tests.panels import simulated_frame
 
@@ -88,12 +88,12 @@ def last_treated():
 
 @pytest.fixture(scope="module")
 def pooled(last_treated):
-    return sampled(last_treated, draws=60, tune=60, pooling=("event", "region"), covariates=("x",))
+    return fabricated(last_treated, pooling=("event", "region"), covariates=("x",))
 
 
 @pytest.fixture(scope="module")
 def unpooled(last_treated):
-    return sampled(last_treated, draws=60, tune=60, pooling="none", covariates=("x",))
+    return fabricated(last_treated, pooling="none", covariates=("x",))
 
 
 def test_tables_leave_unidentified_cells_out_and_say_so(pooled, unpooled):
@@ -135,7 +135,7 @@ def test_nothing_to_extrapolate_from_without_pooling(unpooled):
 @pytest.fixture(scope="module")
 def untreated_region():
     frame = FRAME.assign(first_treated=FRAME.first_treated.mask(FRAME.region == "South"))
-    return sampled(panel_of(frame), draws=400, tune=200, covariates=("x",))
+    return fabricated(panel_of(frame), draws=400, covariates=("x",))
 
 
 def test_a_region_without_treated_units_is_named_and_predicted_on_request_only(untreated_region):

@@ -115,9 +115,9 @@ def test_the_coefficient_of_the_covariate_is_found(tiny_fit):
 
 
 def test_no_pooling_has_no_prior_of_effects(tiny_panel):
-    from tests.conftest import sampled
+    from tests.conftest import fabricated
 
-    fit = sampled(tiny_panel, draws=20, tune=20, pooling="none", errors="iid", unit_effects="fixed", leads=False)
+    fit = fabricated(tiny_panel, pooling="none", errors="iid", unit_effects="fixed", leads=False)
     with pytest.raises(SpecificationError, match="flat priors"):
         fit.prior_att()
     assert "lead_effect" not in fit.posterior

@@ -161,7 +161,9 @@ def test_flat_cells_with_white_noise_are_saturated_least_squares(name):
     np.testing.assert_allclose(flat_mean(spec, dense.panel), least_squares_cells(dense), atol=1e-8)
 
 
-@pytest.mark.parametrize(("data", "outcome", "reference"), [("castle_doctrine", "log_homicide", "castle"), ("minimum_wage", "log_employment", "mpdta")])
+@pytest.mark.parametrize(
+    ("data", "outcome", "reference"), [("castle_doctrine", "log_homicide", "castle"), ("minimum_wage", "log_employment", "mpdta")]
+)
 def test_flat_cells_without_regions_are_extended_twoway_fixed_effects(data, outcome, reference):
     table = pd.read_csv(f"{__file__.rsplit('/did/', 1)[0]}/reference/did.csv")
     table = table[(table.dataset == reference) & (table.estimator == "ETWFE") & table.implementation_version.str.startswith("moderndid")]
@@ -170,12 +172,13 @@ def test_flat_cells_without_regions_are_extended_twoway_fixed_effects(data, outc
     panel = replace(panel, region=None, weights=None)
     spec = StaggeredDiD(outcome, pooling="none", errors="iid")
     cells, c = flat_mean(spec, panel), spec.collapse(panel)
+    labels = {"e": c.design.cells.event, "group": c.calendar(c.design.cells.cohort), "calendar": c.calendar(c.design.cells.period)}
     effect = lambda keep: np.average(cells[keep], weights=c.design.cells.rows[keep])  # noqa: E731
     assert abs(effect(np.full(cells.size, True)) - expected["att"]) < 1e-8
     if reference == "castle":
         assert abs(expected["att"] - 0.0798015) < 1e-7
     found = 0
-    for word, label in (("e", c.design.cells.event), ("group", c.calendar(c.design.cells.cohort)), ("calendar", c.calendar(c.design.cells.period))):
+    for word, label in labels.items():
         for value in np.unique(label):
             assert abs(effect(label == value) - expected[f"{word}={value:.0f}"]) < 1e-8, (word, value)
             found += 1
@@ -210,8 +213,8 @@ def test_prediction_without_a_cell_component_lies_in_the_span_of_the_path():
     basis = dense.collapsed.basis
     doubled = Basis(np.vstack([basis.matrix, basis.matrix]), basis.component, basis.label)
     sds = np.tile(Point().component_sds(dense.names), (4, 1))
-    z = np.random.default_rng(0).normal(size=(4, basis.matrix.shape[1])) * Point().component_sds(dense.names)[[dense.names.index(c) for c in basis.component]]
-    fitted = z @ basis.matrix.T
+    z = np.random.default_rng(0).normal(size=(4, basis.matrix.shape[1]))
+    fitted = z @ dense.loadings(Point()).T
     np.testing.assert_allclose(_predict(doubled, fitted, sds, np.random.default_rng(2)), fitted, atol=1e-5)
 
 

@@ -39,7 +39,7 @@ def test_density_and_gradient_are_finite_at_the_initial_point(name, form, panel)
     point = model.initial_point()
     logp = get_jaxified_graph(inputs=model.value_vars, outputs=[model.logp()])
     values = [np.asarray(point[v.name], dtype=float) for v in model.value_vars]
-    value, gradient = jax.value_and_grad(lambda x: logp(*x)[0])(values)
+    value, gradient = jax.jit(jax.value_and_grad(lambda x: logp(*x)[0]))(values)
     assert np.isfinite(value)
     assert all(np.isfinite(g).all() for g in gradient)
 
@@ -147,7 +147,8 @@ def test_both_forms_have_the_same_posterior(panel):
     spec = StaggeredDiD("y", covariates=("x",))
     fit = spec.fit(panel, seed=1, draws=2000, tune=1000, target_accept=0.95)
     compiled = nutpie.compile_pymc_model(spec.build(panel, form="rows"), backend="jax", gradient_backend="jax")
-    rows = nutpie.sample(compiled, draws=4000, tune=2000, chains=4, seed=2, target_accept=0.99, progress_bar=False)["posterior"].to_dataset()
+    tree = nutpie.sample(compiled, draws=4000, tune=2000, chains=4, seed=2, target_accept=0.99, progress_bar=False)
+    rows = tree["posterior"].to_dataset()
     names = [*spec.parameters(fit._collapsed), "cell_effect", "period_effect", "coefficient"]
     for name in names:
         one, two = fit.posterior[name], rows[name]

@@ -16,7 +16,7 @@ UNITS, PERIODS, RHO, SIGMA, UNIT_EFFECT_SD = 30, 10, 0.6, 1.0, 0.3
 
 
 def simulate(seed: int) -> tuple[pd.DataFrame, float]:
-    """A panel with AR(1) errors, unit deviations of the effect, effects that differ by region and grow; and its true ATT over treated rows."""
+    """A panel with AR(1) errors and effects that differ by unit and region and grow; and its true ATT over treated rows."""
     rng = np.random.default_rng(seed)
     unit, t = np.repeat(np.arange(UNITS), PERIODS), np.tile(np.arange(PERIODS), UNITS)
     region = unit % 3
