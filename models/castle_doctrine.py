@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> None:
     options = argparse.ArgumentParser(description="Castle-doctrine laws and homicide.")
     options.add_argument("--draws", type=int, default=1000, help="kept draws per chain")
-    options.add_argument("--tune", type=int, default=500, help="warm-up iterations per chain")
+    options.add_argument("--tune", type=int, default=300, help="warm-up iterations per chain")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--out", type=Path, default=Path("reports"), help="folder of the report")
     chosen = options.parse_args()

@@ -169,8 +169,8 @@ class StaggeredDiD:
         raise SpecificationError(f"form={form!r} does not exist. Choose 'rows' or 'collapsed'.")
 
     def fit(
-        self, panel: Panel, seed: int = 0, *, sampler: str = "nutpie", draws: int = 1000, tune: int = 500, chains: int = 4,
-        target_accept: float = 0.9, cores: int | None = None, progress: bool | None = None, cache: str | Path | None = None,
+        self, panel: Panel, seed: int = 0, *, sampler: str = "nutpie", draws: int = 1000, tune: int = 300, chains: int = 4,
+        target_accept: float = 0.8, cores: int | None = None, progress: bool | None = None, cache: str | Path | None = None,
     ) -> DiDFit:  # fmt: skip
         """Sample the posterior.
 

@@ -28,9 +28,9 @@ class SamplerOptions:
 
     sampler: str = "nutpie"
     draws: int = 1000
-    tune: int = 500
+    tune: int = 300
     chains: int = 4
-    target_accept: float = 0.9
+    target_accept: float = 0.8
     seed: int = 0
     cores: int | None = None
     progress: bool | None = None
@@ -112,6 +112,8 @@ def prepare_jax() -> None:
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    # Computed in the calling thread: chains of nutpie would otherwise queue for XLA's one thread instead of running side by side.
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     before = os.environ.get("NPROC")
     os.environ.setdefault("NPROC", "1")
     try:

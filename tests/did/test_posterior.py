@@ -226,7 +226,7 @@ def test_a_period_seen_by_one_unit_is_redundant_and_harmless():
     # The single row enters the scale of the outcome, not the effects: the unit's own lone period dummy absorbs it.
     wide = spec.collapse(with_it)
     assert wide.design.cells.size == spec.collapse(without).design.cells.size + 1
-    lone = (wide.calendar(wide.design.cells.period) == last)
+    lone = wide.calendar(wide.design.cells.period) == last
     assert (~wide.identified_cells == lone).all()
     np.testing.assert_allclose(flat_mean(spec, with_it)[~lone], flat_mean(spec, without), atol=1e-8)
     scalars = {"innovation_sd": np.full((1, 3), 0.3), "unit_effect_sd": np.full((1, 3), 0.1)}

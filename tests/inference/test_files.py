@@ -312,7 +312,7 @@ def test_options_given_as_numpy_numbers_are_written(tiny_fit):
 def test_meta_says_how_to_repeat_the_run(tiny_fit):
     meta = tiny_fit.meta
     assert {k: meta[k] for k in ("sampler", "draws", "tune", "chains", "target_accept", "seed")} == {
-        "sampler": "nutpie", "draws": 500, "tune": 300, "chains": 2, "target_accept": 0.9, "seed": 7,
+        "sampler": "nutpie", "draws": 500, "tune": 300, "chains": 2, "target_accept": 0.8, "seed": 7,
     }  # fmt: skip
     assert meta["data_hash"] == data_hash(tiny_fit.panel)
     assert meta["versions"]["bayes"] == bayes.__version__
