@@ -31,6 +31,10 @@ class NotPositiveError(DataError):
     """Zero or a negative number stands under a logarithm or as a weight."""
 
 
+class NoVariationError(DataError):
+    """Nothing is left of the outcome once the model's means are taken out."""
+
+
 class DuplicateRowError(DataError):
     """A unit is observed twice in the same period."""
 

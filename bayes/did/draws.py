@@ -152,9 +152,6 @@ def with_untreated_regions(dataset: xr.Dataset, collapsed: CollapsedPanel, prior
     )  # fmt: skip
     both = Cells(*(np.concatenate([getattr(cells, n), getattr(new, n)]) for n in ("region", "cohort", "event", "rows", "weight")))
     wider = component_basis(both, collapsed.components, collapsed.path_order)
-    known = set(component_names(basis))
-    keep = np.array([c in known for c in wider.component])
-    wider = Basis(wider.matrix[:, keep], wider.component[keep], tuple(np.array(wider.label, dtype=object)[keep]))
     names = [
         n
         for n in dataset.data_vars
@@ -163,7 +160,8 @@ def with_untreated_regions(dataset: xr.Dataset, collapsed: CollapsedPanel, prior
     hyper = hyperparameters({n: dataset[n].to_numpy() for n in names}, collapsed, priors)
     scale = collapsed.scales[-1]
     fitted = dataset["cell_effect"].to_numpy().reshape(len(hyper), -1) / scale
-    drawn = _predict(wider, fitted, hyper.component_sds, np.random.default_rng([seed, 4])) * scale
+    rng = np.random.default_rng([seed, 4])
+    drawn = _predict(wider, fitted, _wider_sds(wider, basis, hyper, priors, scale, rng), rng) * scale
     extra = xr.Dataset(
         {"cell_effect": (("chain", "draw", "cell"), drawn.reshape(*dataset["cell_effect"].shape[:2], -1))},
         cell_coordinates(collapsed, new, np.zeros(new.size, dtype=bool), "cell", observed=False),
@@ -178,6 +176,17 @@ def with_untreated_regions(dataset: xr.Dataset, collapsed: CollapsedPanel, prior
 
 def _cell_coords(dataset: xr.Dataset) -> dict[str, Any]:
     return {k: v for k, v in dataset.coords.items() if v.dims == ("cell",)}
+
+
+def _wider_sds(wider: Basis, basis: Basis, hyper: Hyperparameters, priors: Mapping[str, Prior], scale: float, rng: np.random.Generator):
+    """Scales of the wider basis, shape (draws, components), scaled outcome. What a single treated region cannot tell, the spread between
+    regions, comes from its prior: leaving it out would predict the others as if they were the same."""
+    known = component_names(basis)
+    columns = [
+        hyper.component_sds[:, known.index(c)] if c in known else priors[f"{c}_sd"].scaled(scale).sample(rng, len(hyper)) / scale
+        for c in component_names(wider)
+    ]
+    return np.column_stack(columns)
 
 
 def _predict(basis: Basis, fitted: np.ndarray, sds: np.ndarray, rng: np.random.Generator) -> np.ndarray:

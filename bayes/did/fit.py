@@ -98,7 +98,7 @@ class DiDFit(Fit):
 
     @property
     def _source(self) -> str:
-        words = self.model.pooling if isinstance(self.model.pooling, str) else "partial"
+        words = {0: "no", 1: "complete"}.get(len(self.model.components), "partial")
         return f"Bayes, {words} pooling" + ("" if self.diagnose().passed else " (FAILED sampling checks)")
 
     @cached_property

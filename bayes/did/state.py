@@ -22,7 +22,7 @@ from bayes.did.cross_products import (
     within_products,
 )
 from bayes.did.groups import Trajectories
-from bayes.errors import CollinearColumnsError
+from bayes.errors import CollinearColumnsError, NoVariationError
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ def collapse(
 ) -> CollapsedPanel:  # fmt: skip
     """Design, scales and cross-products of grouped units.
 
-    Raises :class:`CollinearColumnsError` for a covariate that effects absorb and :class:`NoComparisonError` when nobody is treated.
+    Raises :class:`NoVariationError` for an outcome that is fitted exactly,
+    :class:`CollinearColumnsError` for a covariate that effects absorb and :class:`NoComparisonError` when nobody is treated.
     """
     design = make_design(groups, n_periods, period_effects, anticipation, leads)
     scales = data_scales(groups)
@@ -167,7 +168,11 @@ def collapse(
         tuple(components),
         path_order,
     )
-    _ = out.flat_columns
+    if not out._independent(np.r_[out.flat_columns, out.cell_columns, products.n_columns])[-1]:
+        raise NoVariationError(
+            "The outcome is fitted exactly by unit effects, period effects, covariates and treatment cells: nothing is left to "
+            "estimate the errors from. Check that it is not constant, rounded or built from the treatment."
+        )
     return out
 
 

@@ -292,4 +292,4 @@ SAMPLERS: dict[str, Callable[[Any, SamplerOptions], Samples]] = {
     "blackjax": _blackjax,
     "pymc": _pymc,
 }
-"""Samplers by name. All but the last run on JAX; the default is the fastest from a cold start (see ``make bench``)."""
+"""Samplers by name. All but the last run on JAX; ``make bench`` times the first three from a cold start."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bayes import StaggeredDiD
+from bayes import Panel, StaggeredDiD
+from bayes.did.draws import posterior_dataset, with_untreated_regions
 from bayes.errors import SpecificationError
 from tests.conftest import fabricated
 from tests.did.dense import DensePanel, panel_of
@@ -162,3 +163,21 @@ def test_a_region_without_treated_units_is_named_and_predicted_on_request_only(u
 def test_predictions_move_with_the_effects_they_are_predicted_from(untreated_region):
     draws = untreated_region.att("region", extrapolate=True, estimand="att_population").draws
     assert np.corrcoef(draws)[:2, 2].max() > 0.1
+
+
+def test_one_treated_region_does_not_make_the_others_its_copies(tiny_frame):
+    """The spread between regions cannot be seen in one region, so predictions of the others carry its prior."""
+    only = np.where(tiny_frame["region"] == tiny_frame["region"].min(), tiny_frame["first_treated"], np.inf)
+    panel = Panel.from_frame(
+        tiny_frame.assign(first_treated=only), unit="unit", time="year", region="region", first_treated="first_treated"
+    )
+    model = StaggeredDiD("y", leads=False, pooling=("event", "region"))
+    collapsed, priors = model.collapse(panel), model.resolved_priors()
+    assert "region_sd" not in model.parameters(collapsed)
+    small = 1e-3 * collapsed.scales[-1]
+    scalars = {n: np.full((1, 4000), 0.3 if n == "autocorrelation" else small) for n in model.parameters(collapsed)}
+    fitted = posterior_dataset(scalars, collapsed, priors, 1)
+    cells = with_untreated_regions(fitted, collapsed, priors, 1)["cell_effect"].to_numpy()[0]
+    distance = cells[:, collapsed.design.cells.size] - cells[:, 0]
+    expected = np.sqrt(2) * priors["region_sd"].parameters["sigma"] * collapsed.scales[-1]
+    assert distance.std() > 0.5 * expected

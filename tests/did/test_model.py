@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from bayes import Prior, StaggeredDiD
-from bayes.errors import SpecificationError
+from bayes import Panel, Prior, StaggeredDiD
+from bayes.errors import NoVariationError, SpecificationError
 
 BAD = {
     "pooling word": {"pooling": "some"},
@@ -123,3 +123,12 @@ def test_no_pooling_has_no_prior_of_effects(tiny_panel):
     assert "lead_effect" not in fit.posterior
     assert set(fit.priors().parameter) == {"innovation_sd"}
     np.testing.assert_allclose(fit.unpooled("cell").draws, fit.att("cell").draws)
+
+
+@pytest.mark.parametrize("outcome", ["constant", "effects only"])
+def test_an_outcome_without_residual_variation_is_refused(tiny_frame, outcome):
+    unit, year = tiny_frame["unit"].astype("category").cat.codes, tiny_frame["year"]
+    y = 3.0 + 0 * year if outcome == "constant" else 0.5 * unit + 0.1 * (year - year.min()) ** 2
+    panel = Panel.from_frame(tiny_frame.assign(y=y), unit="unit", time="year", region="region", first_treated="first_treated")
+    with pytest.raises(NoVariationError, match="fitted exactly"):
+        StaggeredDiD("y").collapse(panel)
