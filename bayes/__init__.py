@@ -13,6 +13,7 @@ _HOMES = {
     "Estimates": "bayes.estimates",
     "Prior": "bayes.priors",
     "StaggeredDiD": "bayes.did.model",
+    "StochasticFrontier": "bayes.frontier.model",
     "load_fit": "bayes.inference.files",
     "published": "bayes.baselines.published_estimates",
     "compare": "bayes.comparison",

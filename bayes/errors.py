@@ -67,6 +67,10 @@ class CollinearColumnsError(SpecificationError):
     """A covariate is an exact linear combination of effects or other covariates."""
 
 
+class UnsupportedModelError(SpecificationError):
+    """A pair of panel form, inefficiency and determinants that does not exist."""
+
+
 class DatasetError(BayesError, LookupError):
     """A data set or a published study that is not shipped."""
 
@@ -101,6 +105,22 @@ class PriorDrivenWarning(BayesWarning):
 
 class BaselineWarning(BayesWarning):
     """A baseline could not be computed, or left some rows out."""
+
+
+class WrongSkewnessWarning(BayesWarning):
+    """Residuals are skewed against what inefficiency implies."""
+
+
+class WeakRegionWarning(BayesWarning):
+    """A region has too few units or rows to stand on its own; its estimates lean on the others."""
+
+
+class TimingWarning(BayesWarning):
+    """Gaps or late ends of units shape the path of inefficiency over time."""
+
+
+class ProductivityWarning(BayesWarning):
+    """A component of productivity change is shaped by the panel form or lies outside its meaning."""
 
 
 class InfluentialUnitsWarning(BayesWarning):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from bayes.priors import Prior
@@ -11,4 +12,7 @@ def random_variable(prior: Prior, name: str, **kwargs: Any) -> Any:
     """The PyMC random variable ``name`` with this prior, in the model on the context stack; ``kwargs`` go to PyMC (dims, shape)."""
     import pymc as pm
 
-    return getattr(pm, prior.family)(name, **prior.parameters, **kwargs)
+    parameters = dict(prior.parameters)
+    if prior.family == "LogNormal":
+        parameters["mu"] = math.log(parameters.pop("median"))
+    return getattr(pm, prior.family)(name, **parameters, **kwargs)

@@ -18,9 +18,10 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "Exponential": ("scale",),
     "Normal": ("mu", "sigma"),
     "Uniform": ("lower", "upper"),
+    "LogNormal": ("median", "sigma"),
 }
-_POSITIVE = ("sigma", "scale", "nu")
-_SCALED = ("sigma", "scale", "mu", "lower", "upper")
+_POSITIVE = ("sigma", "scale", "nu", "median")
+_SCALED = ("sigma", "scale", "mu", "lower", "upper", "median")
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,13 @@ class Prior:
     Attributes
     ----------
     family : str
-        HalfNormal(sigma), HalfStudentT(nu, sigma), Exponential(scale: its mean), Normal(mu, sigma) or Uniform(lower, upper).
+        HalfNormal(sigma), HalfStudentT(nu, sigma), Exponential(scale: its mean), Normal(mu, sigma), Uniform(lower, upper) or
+        LogNormal(median, sigma: standard deviation of the logarithm).
     parameters : Mapping[str, float]
         The family's parameters.
     relative : bool
-        True (default): locations and scales are multiples of the within standard deviation of the outcome (unit and period means
-        removed), so that one default fits outcomes in any unit. False: they are in units of the outcome itself.
+        True (default): locations and scales are multiples of a standard deviation of the data, so that one default fits outcomes in
+        any unit (which one, the table of defaults says). False: they are absolute.
     meaning : str
         What the parameter is, for the table of priors.
 
@@ -68,7 +70,8 @@ class Prior:
         """The same prior in units of the outcome, whose within standard deviation is ``scale``."""
         if not self.relative:
             return self
-        values = {k: v * scale if k in _SCALED else v for k, v in self.parameters.items()}
+        fixed = ("sigma",) if self.family == "LogNormal" else ()  # the spread of a logarithm has no unit
+        values = {k: v * scale if k in _SCALED and k not in fixed else v for k, v in self.parameters.items()}
         return Prior(self.family, values, False, self.meaning)
 
     def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
@@ -81,6 +84,8 @@ class Prior:
                 return np.abs(rng.standard_t(p["nu"], size)) * p["sigma"]
             case "Exponential":
                 return rng.exponential(p["scale"], size)
+            case "LogNormal":
+                return p["median"] * np.exp(rng.normal(0, p["sigma"], size))
             case "Normal":
                 return rng.normal(p["mu"], p["sigma"], size)
             case _:
@@ -117,8 +122,36 @@ DID_PRIORS: dict[str, Prior] = {
 """Default priors of :class:`bayes.StaggeredDiD`, relative to the outcome's standard deviation within units and periods."""
 
 
+FRONTIER_PRIORS: dict[str, Prior] = {
+    "intercept": Prior("Normal", {"mu": 0.0, "sigma": 2.5}, True, "frontier at mean inputs and time, less mean output; × sd(output)"),
+    "technology": Prior("Normal", {"mu": 0.0, "sigma": 2.5}, True, "mean coefficient of a term; × sd(output)/sd(term)"),
+    "technology_spread": half_normal(0.25, "between-region standard deviation of a coefficient; × sd(output)/sd(term)"),
+    "noise_scale": Prior("LogNormal", {"median": 0.7, "sigma": 1.0}, True, "standard deviation σ_v of the noise; × sd of OLS residuals"),
+    "noise_spread": Prior("HalfNormal", {"sigma": 0.3}, False, "between-region standard deviation of ln σ_v"),
+    "inefficiency_scale": Prior(
+        "LogNormal", {"median": 1.0, "sigma": 0.75}, True, "scale σ_u of inefficiency; × the scale that gives the median efficiency"
+    ),
+    "inefficiency_spread": Prior("HalfNormal", {"sigma": 0.5}, False, "between-region standard deviation of ln σ_u"),
+    "location_ratio": Prior("Normal", {"mu": 0.0, "sigma": 1.0}, False, "μ/σ_u of a truncated normal"),
+    "shape": Prior("LogNormal", {"median": 1.5, "sigma": 0.5}, False, "shape of gamma inefficiency"),
+    "excess_degrees": Prior("Exponential", {"scale": 20.0}, False, "degrees of freedom of Student-t noise, less 2"),
+    "decay": Prior("Normal", {"mu": 0.0, "sigma": 0.1}, False, "η of u_i·exp(−η(t − T_i)), per period"),
+    "path_linear": Prior("Normal", {"mu": 0.0, "sigma": 0.25}, False, "b of u_i/(1 + exp(bt + ct²)), per period"),
+    "path_quadratic": Prior("Normal", {"mu": 0.0, "sigma": 0.025}, False, "c of u_i/(1 + exp(bt + ct²)), per squared period"),
+    "determinant": Prior("Normal", {"mu": 0.0, "sigma": 0.5}, False, "δ of a determinant of inefficiency, per standard deviation of it"),
+    "noise_determinant": Prior("Normal", {"mu": 0.0, "sigma": 0.5}, False, "coefficient in ln σ_v, per standard deviation of the column"),
+    "unit_effect_sd": Prior("LogNormal", {"median": 0.7, "sigma": 1.0}, True, "sd of unit effects; × sd of unit means of OLS residuals"),
+    "persistent_scale": Prior("LogNormal", {"median": 1.0, "sigma": 0.75}, True, "scale σ_h of persistent inefficiency"),
+}
+"""Default priors of :class:`bayes.StochasticFrontier`; what a relative one is measured in stands in its meaning."""
+
+_INTEGRATED = {"level": "Normal", "drift": "Normal", "intercept": "Normal", "technology": "Normal"}
+"""Coefficients that a model needs Gaussian, because they are integrated out or drawn in Gaussian coordinates."""
+
+
 def resolve(defaults: Mapping[str, Prior], chosen: Mapping[str, Any]) -> dict[str, Prior]:
-    """Defaults with the user's choices put in; a number σ stands for HalfNormal(σ) or Normal(0, σ) in outcome-relative units.
+    """Defaults with the user's choices put in; a number σ stands for HalfNormal(σ), Normal(0, σ) or a log-normal with median σ, in
+    the default's units.
 
     Raises :class:`SpecificationError` on names that are not parameters of the model.
     """
@@ -129,19 +162,21 @@ def resolve(defaults: Mapping[str, Prior], chosen: Mapping[str, Any]) -> dict[st
     for name, prior in chosen.items():
         default = defaults[name]
         if isinstance(prior, Prior):
-            relative = prior.relative and name != "autocorrelation"  # a correlation has no unit
+            relative = prior.relative and default.relative  # a correlation has no unit
             out[name] = Prior(prior.family, prior.parameters, relative, prior.meaning or default.meaning)
-        elif _is_number(prior) and "sigma" in default.parameters:
-            out[name] = Prior(default.family, {**default.parameters, "sigma": float(prior)}, True, default.meaning)
+        elif _is_number(prior) and "sigma" in default.parameters and default.family != "LogNormal":
+            out[name] = Prior(default.family, {**default.parameters, "sigma": float(prior)}, default.relative, default.meaning)
+        elif _is_number(prior) and default.family == "LogNormal":
+            out[name] = Prior("LogNormal", {**default.parameters, "median": float(prior)}, default.relative, default.meaning)
         else:
             raise SpecificationError(f"priors[{name!r}] must be a bayes.Prior or a positive number (a scale), got {prior!r}.")
     for name, prior in out.items():
         if name == "autocorrelation" and not (prior.family == "Uniform" and _inside(prior, -1, 1)):
             raise SpecificationError(f"priors[{name!r}] must be Uniform(lower, upper) between -1 and 1, got {prior}.")
-        fixed_scale = name in ("level", "drift")
-        if fixed_scale and (prior.family != "Normal" or prior.parameters["mu"] != 0):
+        if name in _INTEGRATED and (prior.family != "Normal" or (name in ("level", "drift") and prior.parameters["mu"] != 0)):
             raise SpecificationError(f"priors[{name!r}] must be Normal(mu=0, sigma): it is integrated out in closed form. Got {prior}.")
-        if not fixed_scale and name.endswith("_sd") and prior.family in ("Normal", "Uniform") and prior.parameters.get("lower", -1) < 0:
+        positive = name.endswith(("_sd", "_spread", "_scale")) or name in ("shape", "excess_degrees")
+        if positive and prior.family in ("Normal", "Uniform") and prior.parameters.get("lower", -1) < 0:
             raise SpecificationError(f"priors[{name!r}] must live on positive numbers, got {prior}.")
     return out
 

@@ -16,7 +16,10 @@ HOUSE = ROOT / "bayes"
 MODULES = sorted(HOUSE.rglob("*.py"))
 
 GROUND_FLOOR = ("panel", "estimates", "errors", "priors", "datasets", "comparison")
-KERNELS = ("did/cells", "did/groups", "did/cross_products")
+KERNELS = (
+    *("did/cells", "did/groups", "did/cross_products"),
+    *("frontier/normal", "frontier/densities", "frontier/quadrature", "frontier/technology", "frontier/data", "frontier/likelihood"),
+)
 """Numerical kernels: pure functions on arrays. A kernel that is added belongs on this list."""
 
 SAMPLERS = {"nutpie", "numpyro", "blackjax", "pymc.sampling"}

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bayes.did.cells import COMPONENTS
 from bayes.did.cross_products import UnitColumns
@@ -18,6 +20,9 @@ from bayes.errors import SpecificationError
 from bayes.inference.sampling import SamplerOptions
 from bayes.panel import Panel
 from bayes.priors import DID_PRIORS, Prior, resolve
+
+if TYPE_CHECKING:
+    from bayes.did.draws_as_outcome import CutPosterior
 
 _CHOICES = {
     "errors": ("ar1", "iid"),
@@ -208,6 +213,49 @@ class StaggeredDiD:
         from bayes.inference.files import cached
 
         return cached(self, used, options, cache, lambda: self._sample(used, options))
+
+    def fit_draws(
+        self, panel: Panel, outcome_draws: np.ndarray, seed: int = 0, *, draws_used: int = 100, conditional_draws: int = 10
+    ) -> CutPosterior:
+        """Effects on an outcome that is known as posterior draws of another model: a cut posterior, labelled so in every table.
+
+        For draws of efficiency or productivity, ``fit_draws(*frontier_fit.as_outcome("log_efficiency"))``. Each draw used is fitted by
+        itself: posterior mode of the scales (in logarithms, compiled once), then exact draws of the effects given them; all are pooled.
+        Intervals carry the uncertainty of the outcome and of the effects given the scales, not that of the scales.
+
+        Assumes what :class:`StaggeredDiD` does, of the outcome's draws. Where they come from a model without the treatment, they are shrunk
+        towards no effect and the estimate is attenuated: prefer the treatment as a determinant in that model
+        (``FrontierFit.policy_effect``), and read this beside it.
+
+        Parameters
+        ----------
+        panel : Panel
+            With treatment timing and the covariates. The column ``outcome`` need not exist; it is replaced by the draws.
+        outcome_draws : array (draws, rows)
+            Draws of the outcome, rows in the order of ``panel.frame``.
+        draws_used : int
+            Fits, to evenly spaced draws.
+        conditional_draws : int
+            Draws of the effects kept from each fit.
+
+        Returns
+        -------
+        CutPosterior
+            With ``att(by)`` as a fit has.
+
+        Raises
+        ------
+        SpecificationError, MissingValueError
+            Draws of another shape, or not finite; and the errors of :meth:`collapse`.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Some fits did not find their mode.
+        """
+        from bayes.did.draws_as_outcome import cut_posterior
+
+        return cut_posterior(self, panel, outcome_draws, seed, draws_used, conditional_draws)
 
     def _sample(self, panel: Panel, options: SamplerOptions) -> DiDFit:
         import xarray as xr

@@ -16,6 +16,10 @@ _HOMES = {
     "predictive_check": "bayes.plots._distributions",
     "rank_plot": "bayes.plots._ranks",
     "treatment_timing": "bayes.plots._timing",
+    "efficiency": "bayes.plots._efficiency",
+    "elasticities": "bayes.plots._elasticities",
+    "productivity": "bayes.plots._productivity",
+    "tile_map": "bayes.plots._tile_map",
 }
 
 __all__ = [*_HOMES]

@@ -9,12 +9,8 @@ import pandas as pd
 
 from bayes.comparison import remark
 from bayes.estimates import Estimates
+from bayes.reporting.common_sections import baseline_words, interval_words, listed, probability, sampling_words, vague_words
 from bayes.reporting.tables import format_number
-
-
-def interval_words(row: Any) -> str:
-    """``95 % equal-tailed posterior interval from 0.001 to 0.175``."""
-    return f"{100 * row['level']:g} % {row['interval']} interval from {format_number(row['lower'])} to {format_number(row['upper'])}"
 
 
 def headline(fit: Any, overall: Estimates, outcome: str) -> tuple[str, ...]:
@@ -55,11 +51,6 @@ def _percent(fit: Any, row: Any) -> tuple[str, ...]:
     return (f"The outcome is a logarithm: this is {change[0]} (from {change[1]} to {change[2]}) on the original scale.",)
 
 
-def probability(value: float) -> str:
-    """A probability from draws, never printed as exactly 0 or 1."""
-    return "above 0.99" if value > 0.99 else "below 0.01" if value < 0.01 else f"{value:.2f}"
-
-
 def beside_the_headline(fit: Any) -> str:
     """The two other estimands, when the fit has them."""
     mean, new = (fit.att("simple", estimand=name).frame.iloc[0] for name in ("att_population", "att_new_unit"))
@@ -78,12 +69,7 @@ def beside_the_headline(fit: Any) -> str:
 def prior_driven(fit: Any, tables: dict[str, Estimates], overlaps: dict[str, float]) -> tuple[str, ...]:
     """In plain words: which rows no data stand behind, which are not identified, and which parameters the data say little about."""
     sentences = [*_regions_without_treatment(fit), *_unidentified(fit, tables)]
-    vague = [name.replace("_", " ") for name, value in overlaps.items() if value > 0.75]
-    if vague:
-        sentences.append(
-            f"The data say little about {_listed(vague)}: prior and posterior overlap by more than three quarters. Another prior "
-            f"there would show in the result."
-        )
+    sentences += vague_words(overlaps)
     if not sentences:
         return ("Every region has treated units, every effect shown is identified, and no parameter's posterior repeats its prior.",)
     return tuple(sentences)
@@ -107,7 +93,7 @@ def _regions_without_treatment(fit: Any) -> list[str]:
     ]
     few = [f"{region} ({count})" for region, count in counts.items() if 0 < count <= 2]
     if few:
-        out.append(f"Very few treated units stand behind {_listed(few)}; there the estimate leans on the other regions.")
+        out.append(f"Very few treated units stand behind {listed(few)}; there the estimate leans on the other regions.")
     return out
 
 
@@ -129,7 +115,7 @@ def _unidentified(fit: Any, tables: dict[str, Estimates]) -> list[str]:
 
 def _places(rows: pd.DataFrame, most: int = 8) -> str:
     places = [_place(row) for row in rows.to_dict("records")]
-    return _listed(places) if len(places) <= most else f"{', '.join(places[:most])} and {len(places) - most} others"
+    return listed(places) if len(places) <= most else f"{', '.join(places[:most])} and {len(places) - most} others"
 
 
 def _place(row: dict[str, Any]) -> str:
@@ -144,12 +130,13 @@ def _place(row: dict[str, Any]) -> str:
     return " ".join(part for part in parts if part) or "overall"
 
 
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 # ── methods ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+_ACCURACY = (
+    "Predictive accuracy: leave-one-unit-out cross-validation by Pareto-smoothed importance sampling (Vehtari, Gelman and Gabry "
+    "2017). Intervals are equal-tailed at 95 % "
+    "unless a table says otherwise."
+)
 _POOLED = {
     "region": "regions",
     "cohort": "cohorts",
@@ -161,13 +148,13 @@ _POOLED = {
 
 def methods(fit: Any, sources: list[str]) -> tuple[str, ...]:
     """The methods paragraph, written from the specification and the sampler's record."""
-    return (_model_words(fit), _estimand_words(fit), _software_words(fit), *_baseline_words(sources))
+    return (_model_words(fit), _estimand_words(fit), f"{sampling_words(fit.meta)} {_ACCURACY}", *baseline_words(sources))
 
 
 def _model_words(fit: Any) -> str:
     model, panel = fit.model, fit.panel
     periods = "a period effect for every region" if model.period_effects == "region" else "period effects common to all regions"
-    controls = f", linear terms in {_listed([str(c) for c in model.covariates])}" if model.covariates else ""
+    controls = f", linear terms in {listed([str(c) for c in model.covariates])}" if model.covariates else ""
     errors = (
         "a stationary first-order autoregression in calendar time" if model.errors == "ar1" else "independent and identically distributed"
     )
@@ -197,7 +184,7 @@ def _pooling_words(pooling: Any) -> str:
     if pooling == "complete":
         return "Cells are pooled completely: one effect for all."
     names = [_POOLED.get(part, str(part)) for part in pooling]
-    return f"Cell effects are partially pooled over {_listed(names)}; how far is learned from the data through one scale for each."
+    return f"Cell effects are partially pooled over {listed(names)}; how far is learned from the data through one scale for each."
 
 
 def _estimand_words(fit: Any) -> str:
@@ -209,27 +196,4 @@ def _estimand_words(fit: Any) -> str:
         "trends of untreated outcomes, no anticipation beyond what is stated, and no effect of one unit's treatment on another. A "
         "cell is called identified when its "
         "effect is separable from unit and period effects in the flat design."
-    )
-
-
-def _software_words(fit: Any) -> str:
-    meta = fit.meta
-    return (
-        f"Sampling: the No-U-Turn sampler (Hoffman and Gelman 2014) as implemented in "
-        f"{meta.get('sampler', 'the sampler named below')}, {meta.get('chains', '?')} chains of "
-        f"{meta.get('draws', '?')} draws after {meta.get('tune', '?')} of tuning. Convergence: rank-normalised R-hat and effective "
-        f"sample sizes (Vehtari et al. 2021). "
-        "Predictive accuracy: leave-one-unit-out cross-validation by Pareto-smoothed importance sampling (Vehtari, Gelman and Gabry "
-        "2017). Intervals are equal-tailed at 95 % "
-        "unless a table says otherwise."
-    )
-
-
-def _baseline_words(sources: list[str]) -> tuple[str, ...]:
-    if not sources:
-        return ()
-    return (
-        f"Set beside it: {'; '.join(sources)}. Their standard errors are those of the implementation named; published figures are as "
-        f"printed, without a standard error where "
-        "none is printed.",
     )

@@ -15,8 +15,8 @@ import pandas as pd
 from bayes.errors import SpecificationError
 from bayes.reporting.sections import Section
 
-_FAMILIES = {"StaggeredDiD": "bayes.reporting.did_sections"}
-"""Name of the specification's class → module whose function ``build_sections`` writes its report."""
+_FAMILIES = {"StaggeredDiD": "bayes.reporting.did_sections", "StochasticFrontier": "bayes.reporting.frontier_sections"}
+"""Name of the specification's class → module whose functions ``build_sections`` and ``default_title`` write its report."""
 
 
 def report(
@@ -33,7 +33,7 @@ def report(
 
     Parameters
     ----------
-    fit : DiDFit
+    fit : DiDFit or FrontierFit
         A fitted model; the class of ``fit.model`` chooses the sections.
     path : str or Path
         File to write, ending in .html; folders are made. The file asks for nothing outside itself.
@@ -42,7 +42,7 @@ def report(
     title : str, optional
         Heading; by default made from the data and the outcome.
     descriptive : sequence of str or pandas.DataFrame, optional
-        Columns of the fit's panel to describe; by default the outcome and the covariates. For other columns of your data give the table
+        Columns of the fit's panel to describe; by default the columns of the model. For other columns of your data give the table
         that ``panel.describe([...])`` returns.
     outcome : str, optional
         The outcome in words, with its unit, for axes and sentences; by default its column name.
@@ -88,7 +88,9 @@ def failure_of(fit: Any) -> str:
 
 
 def default_title(fit: Any, outcome: str | None = None) -> str:
-    return f"{fit.panel.name}: effect on {outcome or fit.model.outcome}"
+    """The family's own heading; for a model without one the name of the data."""
+    name = type(fit.model).__name__
+    return import_module(_FAMILIES[name]).default_title(fit, outcome) if name in _FAMILIES else str(fit.panel.name)
 
 
 def _family_sections(fit: Any) -> Callable[..., Sequence[Section]]:

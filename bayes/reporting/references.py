@@ -49,6 +49,34 @@ REFERENCES: dict[str, str] = {
     "wooldridge2021": "Wooldridge, J. M. (2021). Two-way fixed effects, the two-way Mundlak regression, and "
     "difference-in-differences estimators. "
     "SSRN 3906345; 2025, Empirical Economics 69(5), 2545–2587.",
+    "aigner1977": "Aigner, D., Lovell, C. A. K., and Schmidt, P. (1977). Formulation and estimation of stochastic frontier production "
+    "function models. Journal of Econometrics 6(1), 21–37.",
+    "battese1988": "Battese, G. E., and Coelli, T. J. (1988). Prediction of firm-level technical efficiencies with a generalized frontier "
+    "production function and panel data. Journal of Econometrics 38(3), 387–399.",
+    "battese1992": "Battese, G. E., and Coelli, T. J. (1992). Frontier production functions, technical efficiency and panel data: with "
+    "application to paddy farmers in India. Journal of Productivity Analysis 3, 153–169.",
+    "battese1995": "Battese, G. E., and Coelli, T. J. (1995). A model for technical inefficiency effects in a stochastic frontier "
+    "production function for panel data. Empirical Economics 20, 325–332.",
+    "broeck1994": "van den Broeck, J., Koop, G., Osiewalski, J., and Steel, M. F. J. (1994). Stochastic frontier models: a Bayesian "
+    "perspective. Journal of Econometrics 61(2), 273–303.",
+    "coelli1995": "Coelli, T. (1995). Estimators and hypothesis tests for a stochastic frontier function: a Monte Carlo analysis. Journal "
+    "of Productivity Analysis 6(3), 247–268.",
+    "gelman1996": "Gelman, A., Meng, X.-L., and Stern, H. (1996). Posterior predictive assessment of model fitness via realized "
+    "discrepancies. Statistica Sinica 6(4), 733–760.",
+    "greene2005": "Greene, W. (2005). Reconsidering heterogeneity in panel data estimators of the stochastic frontier model. Journal of "
+    "Econometrics 126(2), 269–303.",
+    "jondrow1982": "Jondrow, J., Lovell, C. A. K., Materov, I. S., and Schmidt, P. (1982). On the estimation of technical inefficiency in "
+    "the stochastic frontier production function model. Journal of Econometrics 19(2–3), 233–238.",
+    "kumbhakar1990": "Kumbhakar, S. C. (1990). Production frontiers, panel data, and time-varying technical inefficiency. Journal of "
+    "Econometrics 46(1–2), 201–211.",
+    "kumbhakar2014": "Kumbhakar, S. C., Lien, G., and Hardaker, J. B. (2014). Technical efficiency in competing panel data models: a "
+    "study of Norwegian grain farming. Journal of Productivity Analysis 41(2), 321–337.",
+    "odonnell2008": "O'Donnell, C. J., Rao, D. S. P., and Battese, G. E. (2008). Metafrontier frameworks for the study of firm-level "
+    "efficiencies and technology ratios. Empirical Economics 34(2), 231–255.",
+    "orea2002": "Orea, L. (2002). Parametric decomposition of a generalized Malmquist productivity index. Journal of Productivity "
+    "Analysis 18(1), 5–22.",
+    "waldman1982": "Waldman, D. M. (1982). A stationary point for the stochastic frontier likelihood. Journal of Econometrics 18(2), "
+    "275–279.",
 }
 
 _SOURCES = {
@@ -61,6 +89,9 @@ _SOURCES = {
     "wooldridge": "wooldridge2021",
     "bacon": "goodman-bacon2021",
     "müller": "muller2013",
+    "maximum likelihood": "waldman1982",
+    "battese–coelli": "battese1988",
+    "jlms": "jondrow1982",
 }
 
 _SAMPLERS = {"nutpie": "seyboldt", "numpyro": "phan2019", "blackjax": "cabezas2024"}

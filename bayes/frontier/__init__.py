@@ -1,0 +1,1 @@
+"""Stochastic frontiers: densities, technology, hierarchical model, efficiency and productivity."""

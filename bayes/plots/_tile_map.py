@@ -1,0 +1,189 @@
+"""Tile-grid map: one square a unit, placed roughly where the unit lies, so that small units are as visible as large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayes.errors import SpecificationError
+from bayes.estimates import Estimates
+from bayes.plots import _dots as d
+from bayes.plots import _style as s
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_US_ROWS = """
+AK -- -- -- -- -- -- -- -- -- ME
+-- -- -- -- -- -- -- -- -- VT NH
+WA ID MT ND MN WI MI -- NY MA RI
+OR NV WY SD IA IL IN OH PA CT --
+CA UT CO NE MO KY WV VA MD NJ --
+-- AZ NM KS AR TN NC SC DC DE --
+-- -- -- OK LA MS AL GA -- -- --
+HI -- -- TX -- -- -- -- FL -- --
+"""
+_US_NAMES = """
+AL Alabama, AK Alaska, AZ Arizona, AR Arkansas, CA California, CO Colorado, CT Connecticut, DE Delaware, DC District of Columbia, FL
+Florida, GA Georgia, HI Hawaii, ID Idaho, IL Illinois, IN Indiana, IA Iowa, KS Kansas, KY Kentucky, LA Louisiana, ME Maine, MD
+Maryland, MA Massachusetts, MI Michigan, MN Minnesota, MS Mississippi, MO Missouri, MT Montana, NE Nebraska, NV Nevada, NH New
+Hampshire, NJ New Jersey, NM New Mexico, NY New York, NC North Carolina, ND North Dakota, OH Ohio, OK Oklahoma, OR Oregon, PA
+Pennsylvania, RI Rhode Island, SC South Carolina, SD South Dakota, TN Tennessee, TX Texas, UT Utah, VT Vermont, VA Virginia, WA
+Washington, WV West Virginia, WI Wisconsin, WY Wyoming
+"""
+US_GRID: dict[str, tuple[int, int]] = {
+    code: (row, column) for row, line in enumerate(_US_ROWS.split("\n")[1:]) for column, code in enumerate(line.split()) if code != "--"
+}
+"""Postal code → (row, column) of the 50 states and the District of Columbia."""
+US_NAMES: dict[str, str] = {part.split(" ", 1)[1]: part[:2] for part in " ".join(_US_NAMES.split()).split(", ")}
+"""Name → postal code."""
+_OPTIONAL = {"AK", "HI", "DC"}
+"""Drawn only where they have a value: most state panels cover the 48 contiguous states."""
+_SHADES = ("#E4EEF5", "#8FBBDA", "#0072B2", "#00324F")
+
+
+def tile_map(
+    values: Any,
+    grid: Mapping[str, tuple[int, int]] | None = None,
+    short: Mapping[str, str] | None = None,
+    label: str = "",
+    width: float = 7.0,
+    path: str | Path | None = None,
+) -> Figure:
+    """A coloured tile for each unit.
+
+    Parameters
+    ----------
+    values : Estimates or mapping of str to number
+        One row a unit, for example ``fit.efficiency("unit")``; or values by label (a dictionary, a Series).
+    grid : mapping of label to (row, column), optional
+        Where each tile stands, counted from 0 at the top left. By default the US states, whose labels may be names or postal codes.
+    short : mapping of label to str, optional
+        What is written in a tile instead of the label, which is cut where it is too long for its tile.
+    label : str
+        What the colours show, with its unit.
+    width, path
+        As in :func:`bayes.plots.event_study`.
+
+    Raises
+    ------
+    SpecificationError
+        Labels without a place on the grid, two labels in one place, or nothing to show.
+    """
+    found = _by_label(values)
+    if grid is None:
+        found, places, names = _on_us_grid(found)
+    else:
+        places = {str(name): (int(row), int(column)) for name, (row, column) in grid.items()}
+        names = {name: str((short or {}).get(name, name)) for name in places}
+    _check(found, places)
+    shown = np.array([value for value in found.values() if np.isfinite(value)])
+    if not shown.size:
+        raise SpecificationError("Nothing to show: no label of the map has a finite value.")
+    rows, columns = (max(place[k] for place in places.values()) + 1 for k in (0, 1))
+    with s.style():
+        tile = (width - 0.2) / columns
+        figure, axes = s.canvas(width, rows * tile + 0.75)
+        scale = _scale(shown)
+        for name, place in places.items():
+            _tile(axes, names[name], found.get(name, np.nan), place, scale, tile)
+        axes.set_xlim(-0.02, columns + 0.02)
+        axes.set_ylim(rows + 0.02, -0.02)
+        axes.set_aspect("equal")
+        axes.set_axis_off()
+        bar = figure.colorbar(scale, ax=axes, orientation="horizontal", shrink=0.6, aspect=34, pad=0.02)
+        bar.outline.set_visible(False)
+        bar.set_label(label, fontsize=8.5)
+        bar.ax.locator_params(axis="x", nbins=5)
+        bar.ax.xaxis.set_major_formatter(d.plain_number)
+        return s.finish(figure, path)
+
+
+def us_state_codes(labels: Iterable[Any]) -> dict[str, str] | None:
+    """Label → postal code when every label is the name or the code of a US state, else None."""
+    names = {name.lower(): code for name, code in US_NAMES.items()}
+    out = {}
+    for label in map(str, labels):
+        code = label.strip().upper() if label.strip().upper() in US_GRID else names.get(label.strip().lower())
+        if code is None:
+            return None
+        out[label] = code
+    return out
+
+
+def _by_label(values: Any) -> dict[str, float]:
+    if isinstance(values, Estimates):
+        frame = values.frame[values.frame["unit"] != ""]
+        if frame.empty:
+            raise SpecificationError("No estimate has a unit. Give rows by unit, for example fit.efficiency('unit').")
+        d.refuse_repeated(frame, ["unit"], "A map shows one number a unit: give fit.efficiency('unit'), one source.")
+        return dict(zip(frame["unit"].astype(str), frame["estimate"].astype(float), strict=True))
+    try:
+        return {str(name): float(value) for name, value in dict(values).items()}
+    except (TypeError, ValueError) as error:
+        raise SpecificationError(f"values must be bayes.Estimates or map labels to numbers, got {type(values).__name__}.") from error
+
+
+def _on_us_grid(found: dict[str, float]) -> tuple[dict[str, float], dict[str, tuple[int, int]], dict[str, str]]:
+    codes = {label: us_state_codes([label]) for label in found}
+    unknown = [label for label, code in codes.items() if code is None]
+    if unknown:
+        raise SpecificationError(f"Not US states: {unknown[:5]}. Give grid=, a mapping of label to (row, column), for other maps.")
+    by_code: dict[str, float] = {}
+    for label, value in found.items():
+        code = codes[label][label]
+        if code in by_code:
+            raise SpecificationError(f"Two labels stand for {code}: give each state once.")
+        by_code[code] = value
+    drawn = {code: place for code, place in US_GRID.items() if code in by_code or code not in _OPTIONAL}
+    top = min(row for row, _ in drawn.values())
+    return by_code, {code: (row - top, column) for code, (row, column) in drawn.items()}, {code: code for code in drawn}
+
+
+def _check(found: Mapping[str, float], places: Mapping[str, tuple[int, int]]) -> None:
+    lost = [name for name in found if name not in places]
+    if lost:
+        raise SpecificationError(f"No place on the grid for {lost[:5]}: add them to grid=, as label: (row, column).")
+    taken: dict[tuple[int, int], str] = {}
+    for name, place in places.items():
+        if place in taken:
+            raise SpecificationError(f"{name!r} and {taken[place]!r} share the place {place} of the grid.")
+        taken[place] = name
+        if min(place) < 0:
+            raise SpecificationError(f"The place {place} of {name!r} is negative: rows and columns count from 0.")
+
+
+def _scale(shown: np.ndarray) -> Any:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
+
+    low, high = float(shown.min()), float(shown.max())
+    margin = 0.5 * max(abs(low), 1e-6) * 0.01 if high - low < 1e-12 else 0.0
+    return ScalarMappable(Normalize(low - margin, high + margin), LinearSegmentedColormap.from_list("tiles", _SHADES))
+
+
+def _tile(axes: Axes, name: str, value: float, place: tuple[int, int], scale: Any, inches: float) -> None:
+    from matplotlib.patches import Rectangle
+
+    row, column = place
+    known = np.isfinite(value)
+    face = scale.to_rgba(value) if known else "white"
+    edge = "white" if known else s.FAINT
+    axes.add_patch(Rectangle((column + 0.03, row + 0.03), 0.94, 0.94, facecolor=face, edgecolor=edge, linewidth=0.8))
+    light = known and np.dot(face[:3], [0.299, 0.587, 0.114]) < 0.55
+    colour = "white" if light else s.INK if known else s.MUTED
+    with_number = known and inches >= 0.5
+    fits = max(2, int(inches * 0.94 / 0.075))
+    text = name if len(name) <= fits else name[: fits - 1] + "."
+    axes.text(column + 0.5, row + (0.36 if with_number else 0.5), text, ha="center", va="center", fontsize=8.5, color=colour)
+    if with_number:
+        axes.text(column + 0.5, row + 0.68, _number(value), ha="center", va="center", fontsize=8, color=colour)
+
+
+def _number(value: float) -> str:
+    words = f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}"
+    return words.replace("-", "−")
