@@ -140,7 +140,7 @@ FRONTIER_PRIORS: dict[str, Prior] = {
     "path_quadratic": Prior("Normal", {"mu": 0.0, "sigma": 0.025}, False, "c of u_i/(1 + exp(bt + ct²)), per squared period"),
     "determinant": Prior("Normal", {"mu": 0.0, "sigma": 0.5}, False, "δ of a determinant of inefficiency, per standard deviation of it"),
     "noise_determinant": Prior("Normal", {"mu": 0.0, "sigma": 0.5}, False, "coefficient in ln σ_v, per standard deviation of the column"),
-    "unit_effect_sd": Prior("LogNormal", {"median": 0.7, "sigma": 1.0}, True, "sd of unit effects; × sd of unit means of OLS residuals"),
+    "unit_effect_sd": Prior("LogNormal", {"median": 0.7, "sigma": 0.7}, True, "sd of unit effects; × sd of unit means of OLS residuals"),
     "persistent_scale": Prior("LogNormal", {"median": 1.0, "sigma": 0.75}, True, "scale σ_h of persistent inefficiency"),
 }
 """Default priors of :class:`bayes.StochasticFrontier`; what a relative one is measured in stands in its meaning."""

@@ -12,8 +12,8 @@ import numpy as np
 from bayes.baselines._frontier_likelihood import Structure, rows_of
 from bayes.baselines._frontier_result import FrontierMLE, RegionalFrontierMLE, collapsed
 from bayes.baselines._frontier_solution import Status, solve
-from bayes.errors import BaselineWarning, BayesError, WrongSkewnessWarning
-from bayes.frontier.data import FrontierData, frontier_data
+from bayes.errors import BaselineWarning, BayesError, BayesWarning, WrongSkewnessWarning
+from bayes.frontier.data import FrontierData
 from bayes.panel import Panel
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def frontier(spec: StochasticFrontier, panel: Panel) -> FrontierMLE | RegionalFr
     Returns
     -------
     FrontierMLE
-        ``status`` and ``message`` say whether an interior optimum was found and what was found instead; standard errors come from the Hessian,
-        NaN where there are none.
+        ``status`` and ``message`` say whether an interior optimum was found, and what was found instead. Standard errors come from the
+        Hessian; NaN where there are none.
     RegionalFrontierMLE
         With ``pooling="none"`` and several regions: a FrontierMLE for each, in ``by_region``.
 
@@ -57,9 +57,9 @@ def frontier(spec: StochasticFrontier, panel: Panel) -> FrontierMLE | RegionalFr
 
     References
     ----------
-    Aigner, Lovell & Schmidt (1977), Journal of Econometrics 6(1); Battese & Coelli (1992), Journal of Productivity Analysis 3; Battese & Coelli
-    (1995), Empirical Economics 20; Greene (2005), Journal of Econometrics 126(2); Kumbhakar, Lien & Hardaker (2014), Journal of
-    Productivity Analysis 41(2); Waldman (1982), Journal of Econometrics 18 (least squares as a stationary point).
+    Aigner, Lovell & Schmidt (1977), Journal of Econometrics 6(1); Waldman (1982), Journal of Econometrics 18 (least squares as a stationary
+    point); Battese & Coelli (1992), Journal of Productivity Analysis 3; Battese & Coelli (1995), Empirical Economics 20; Greene (2005),
+    Journal of Econometrics 126(2); Kumbhakar, Lien & Hardaker (2014), Journal of Productivity Analysis 41(2).
     """
     from bayes.inference.sampling import prepare_jax
 
@@ -70,7 +70,9 @@ def frontier(spec: StochasticFrontier, panel: Panel) -> FrontierMLE | RegionalFr
         data = pooled.data(panel)
         if spec.pooling == "none" and data.n_regions > 1:
             return _by_region(pooled, panel, data)
-    fit = FrontierMLE(spec, data, solve(Structure.of(spec), rows_of(collapsed(data), spec.sign)), "", "Maximum likelihood, complete pooling")
+    fit = FrontierMLE(
+        spec, data, solve(Structure.of(spec), rows_of(collapsed(data), spec.sign)), "", "Maximum likelihood, complete pooling"
+    )
     if fit.status is not Status.INTERIOR:
         _warn(f"Maximum likelihood found no interior optimum. {fit.status.value}. {fit.message}")
     return fit
@@ -96,7 +98,9 @@ def _by_region(pooled: StochasticFrontier, panel: Panel, data: FrontierData) -> 
 def _check(pooled: StochasticFrontier, panel: Panel, code: int) -> None:
     """Refuse what the region's own rows do not determine."""
     rows = panel.unit_regions[panel.unit_codes] == code
-    pooled.data(replace(panel, frame=panel.frame[rows].reset_index(drop=True)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BayesWarning)  # said of the whole panel before
+        pooled.data(replace(panel, frame=panel.frame[rows].reset_index(drop=True)))
 
 
 def _part(data: FrontierData, units: np.ndarray) -> FrontierData:

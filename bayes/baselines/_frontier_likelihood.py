@@ -176,8 +176,11 @@ def parameters(theta: Any, structure: Structure, rows: Rows, xp: Algebra = NUMPY
 
 
 def _scale_and_mean(c: dict[str, Any], structure: Structure, rows: Rows, xp: Algebra) -> tuple[Any, Any]:
-    """σ_u, shape (1,), and the mean of u. The coordinate is the logarithm of a spread of u that stays finite when a truncated normal slides to
-    the exponential (μ → −∞, σ_u → ∞) and when a gamma's shape changes."""
+    """σ_u, shape (1,), and the mean of u.
+
+    The coordinate is the logarithm of a spread of u that stays finite when a truncated normal slides to the exponential (μ → −∞, σ_u → ∞),
+    and does not move with the shape of a gamma.
+    """
     spread = xp.exp(rows.log_scale + c["inefficiency"])
     match structure.inefficiency:
         case "half-normal":

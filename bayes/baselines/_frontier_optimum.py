@@ -21,8 +21,8 @@ class Point:
     """Where a maximisation ended.
 
     ``step`` is the Newton step that is left in the free coordinates, without the directions in which the objective is flat or convex;
-    ``flat`` marks coordinates that take part in those. ``gain`` is the rise of the objective that is in sight, ``at_bound`` marks coordinates
-    that press against the box.
+    ``flat`` marks coordinates that take part in those. ``gain`` is the rise of the objective that is in sight, ``at_bound`` marks
+    coordinates that press against the box.
     """
 
     theta: np.ndarray

@@ -17,7 +17,7 @@ _STEP = 1e-5
 
 
 class Reported(NamedTuple):
-    """Parameters with an estimand and a term as in :class:`bayes.Estimates`, point estimates, and their covariance (NaN where none exists)."""
+    """Parameters named by estimand and term as in :class:`bayes.Estimates`, with covariance (NaN where there is none)."""
 
     names: tuple[tuple[str, str], ...]
     estimates: np.ndarray
@@ -73,6 +73,8 @@ def _limits(solution: Solution, spec: StochasticFrontier) -> dict[str, float]:
     out = {words[name]: 0.0 for name in solution.gone}
     if solution.status is Status.RIDGE and solution.problem.structure.inefficiency == "exponential":
         out |= {"inefficiency_scale": np.inf, "location_ratio": -np.inf, "location": -np.inf}
+    if solution.status is Status.NO_NOISE:
+        out["noise_scale"] = 0.0
     if solution.status is Status.NO_INEFFICIENCY:
         unidentified = ("location_ratio", "location", "shape", "decay", "path_linear", "path_quadratic", "determinant", "mean_determinant")
         out |= dict.fromkeys(unidentified, np.nan)

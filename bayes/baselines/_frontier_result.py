@@ -18,7 +18,7 @@ from bayes.baselines._frontier_solution import Solution, Status
 from bayes.baselines._frontier_tests import LikelihoodRatioTest, likelihood_ratio_test
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
-from bayes.frontier.aggregation import group_rows, row_index
+from bayes.frontier.aggregation import Groups, group_rows, row_index
 from bayes.frontier.data import FrontierData
 from bayes.frontier.efficiency import ESTIMATORS
 from bayes.frontier.elasticities import slopes
@@ -85,7 +85,7 @@ class FrontierMLE:
 
     @cached_property
     def skewness(self) -> tuple[SkewnessTest, SkewnessTest]:
-        """Coelli (1995) and D'Agostino (1970) on least-squares residuals; on deviations from unit means where the model has unit effects."""
+        """Coelli (1995) and D'Agostino (1970) on least-squares residuals; within units where the model has unit effects."""
         residuals = _residuals(self.data, self.spec.model in WITH_UNIT_EFFECTS)
         return coelli_1995(residuals, self.spec.sign), dagostino(residuals, self.spec.sign)
 
@@ -105,8 +105,11 @@ class FrontierMLE:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """parameter, estimate, se, region. Scales and slopes in units of the data; intercept at the means of inputs and time; determinants per
-        unit of their column, ``mean_determinant`` and ``location`` (μ at the means of determinants) in units of output."""
+        """parameter, estimate, se, region.
+
+        The intercept is the frontier at the means of inputs and time. ``determinant`` is per unit of its column; with
+        ``determinants_in="mean"`` in units of σ_u, and ``mean_determinant`` in units of output, as is ``location``, μ at their means.
+        """
         se = np.sqrt(np.diag(self._reported.covariance))
         names = [term if what == "technology" else f"{what}:{term}" if term else what for what, term in self._reported.names]
         return pd.DataFrame({"parameter": names, "estimate": self._reported.estimates, "se": se, "region": self.region})
@@ -125,7 +128,8 @@ class FrontierMLE:
         Parameters
         ----------
         estimator : "battese-coelli" or "jlms"
-            E[exp(−u) | ε] (Battese & Coelli 1988) or exp(−E[u | ε]) (Jondrow et al. 1982). With unit effects both are given all rows of a unit.
+            E[exp(−u) | ε] (Battese & Coelli 1988) or exp(−E[u | ε]) (Jondrow et al. 1982). With unit effects both are given all rows of
+            the unit.
         by : "unit:period", "unit", "region", "period", "region:period" or "all"
         component : "overall", "persistent" or "transient"
             The last two for ``model="four-component"``.
@@ -145,10 +149,7 @@ class FrontierMLE:
         require_component(self.spec, component)
         groups = group_rows(by, row_index(self.data), self.data)
         values = groups.mean(self._efficiencies(estimator, component)[None])[:, 0]
-        rows = [
-            {**label, "estimand": "efficiency", "term": by, "variant": "" if component == "overall" else component, "n_obs": int(size)}
-            for label, size in zip(groups.labels, groups.sizes, strict=True)
-        ]
+        rows = _labelled(groups, estimand="efficiency", term=by, variant="" if component == "overall" else component)
         frame = pd.DataFrame(rows).assign(estimate=values, source=f"{self.source}, {ESTIMATORS[estimator]}", note=self._note)
         return Estimates.from_rows(frame, title=f"efficiency by {by}", outcome=self.spec.output)
 
@@ -163,9 +164,7 @@ class FrontierMLE:
         rows, estimates, errors = [], [], []
         for name in self.spec.inputs:
             means = groups.weights @ slopes(self.data, name).T
-            rows += [
-                {**label, "estimand": "elasticity", "term": name, "n_obs": int(n)} for label, n in zip(groups.labels, groups.sizes, strict=True)
-            ]
+            rows += _labelled(groups, estimand="elasticity", term=name)
             estimates.append(means @ beta)
             errors.append(np.sqrt(np.einsum("gk,kl,gl->g", means, covariance, means)))
         return self._table(rows, np.concatenate(estimates), np.concatenate(errors), level, f"elasticities by {by}")
@@ -285,6 +284,11 @@ def collapsed(data: FrontierData) -> FrontierData:
     out = replace(data, unit_region=np.zeros(data.n_units, dtype=int), regions=np.array(["all"], dtype=object))
     out.__dict__["since_first"] = data.since_first  # counted from the first period of the whole panel, also in a part of it
     return out
+
+
+def _labelled(groups: Groups, **columns: Any) -> list[dict[str, Any]]:
+    """One row a group, with its labels and its number of rows."""
+    return [{**label, **columns, "n_obs": int(size)} for label, size in zip(groups.labels, groups.sizes, strict=True)]
 
 
 def _joined(parts: list[Estimates]) -> Estimates:

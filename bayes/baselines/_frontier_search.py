@@ -39,7 +39,7 @@ _MEAN_BOX = 1e3
 _TRIALS: dict[str, tuple[float, ...]] = {
     "unit_effect": (-0.5, -1.5),
     "persistent": (-0.5,),
-    "location": (-3.0, -10.0, 1.5),
+    "location": (-3.0, -10.0, -40.0, 1.5),
     "shape": (-0.7, 0.7),
     "degrees": (np.log(4.0),),
     "decay": (-1.0, 1.0),
@@ -49,6 +49,15 @@ _FEW = 8_000
 """Densities times coordinates below which compiling is the larger part of the work."""
 NODES = {"true-random-effects": (32, 96), "four-component": (7, 16)}
 """Quadrature nodes of each unit (of each panel, for four components): at first, and where those turn out to be too few."""
+_ROUGH_BELOW = -7.0
+"""ln σ_v, relative, below which densities of a Rayleigh or gamma lose digits; they go no further."""
+
+
+def nodes_of(structure: Structure) -> tuple[int, int]:
+    """First and second number of nodes; fewer where each density is a quadrature of its own."""
+    if structure.model == "true-random-effects" and structure.inefficiency == "gamma":
+        return 12, 32
+    return NODES.get(structure.model, (0, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +72,7 @@ class Problem:
     @classmethod
     def of(cls, structure: Structure, rows: Rows) -> Problem:
         general, held = structure.general()
-        return cls(general, held, rows, NODES.get(structure.model, (0,))[0])
+        return cls(general, held, rows, nodes_of(structure)[0])
 
     @cached_property
     def signed(self) -> Structure:
@@ -96,6 +105,8 @@ class Problem:
         for name, (low, high) in _BOX.items():
             if name in self.places:
                 lower[self.places[name]], upper[self.places[name]] = low, high
+        if self.structure.inefficiency in ("rayleigh", "gamma"):
+            lower[self.places["noise"]] = _ROUGH_BELOW
         if self.structure.determinants_in == "mean":
             both = np.concatenate([self.places["location"], self.places["determinant"]])
             lower[both], upper[both] = -_MEAN_BOX, _MEAN_BOX
@@ -170,7 +181,8 @@ def best_of(points: list[Point], problem: Problem) -> Point:
     finite = [p for p in points if np.isfinite(p.value)]
     if not finite:
         return points[0]
-    if problem.structure.inefficiency == "gamma" or problem.structure.noise_determinants:
+    structure = problem.structure
+    if structure.inefficiency == "gamma" or structure.noise_determinants or structure.noise == "student-t":
         noisy = [p for p in finite if not _is_noiseless(p, problem) and p.gain < 1e-9]
         finite = noisy or finite
     top = max(p.value for p in finite)
@@ -183,7 +195,9 @@ def without_inefficiency(problem: Problem) -> Point:
     gone = [b for b in ("inefficiency", "persistent") if b in problem.places]
     kept = [b for b in ("noise_determinant", "degrees", "unit_effect") if b in problem.extras]
     effects = dict.fromkeys([b for b in kept if b == "unit_effect"], -0.7)
-    starts = [problem.start(**dict.fromkeys(gone, FLOOR), noise=noise, **effects) for noise in ((-0.7,) if problem.nodes else (-0.05, -0.7))]
+    starts = [
+        problem.start(**dict.fromkeys(gone, FLOOR), noise=noise, **effects) for noise in ((-0.7,) if problem.nodes else (-0.05, -0.7))
+    ]
     return best_of([problem.maximise(start, problem.free(kept, gone)) for start in starts], problem)
 
 

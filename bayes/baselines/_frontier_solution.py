@@ -1,4 +1,4 @@
-"""What a maximisation found, in words: an interior optimum, a boundary or ridge and which one, or no optimum; never a silent non-optimum."""
+"""What a maximisation found, in words: an interior optimum, a boundary or ridge and which one, or no optimum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from bayes.baselines._frontier_likelihood import Rows, Structure
 from bayes.baselines._frontier_optimum import Point
-from bayes.baselines._frontier_search import NODES, Problem, at_zero, climb, without_inefficiency
+from bayes.baselines._frontier_search import Problem, at_zero, climb, nodes_of, without_inefficiency
 
 _SAME = 1e-7
 """Log likelihoods that differ by less are equal."""
@@ -93,7 +93,7 @@ def _with_enough_nodes(problem: Problem, point: Point) -> tuple[Problem, Point, 
     """The optimum with as many quadrature nodes as it needs, and what still changes with more of them."""
     if not problem.nodes or not np.isfinite(point.value):
         return problem, point, 0.0
-    more = NODES[problem.structure.model][1]
+    more = nodes_of(problem.structure)[1]
     error = problem.log_likelihood(point.theta, more) - point.value * problem.n_rows
     if abs(error) > _SAME:
         problem = replace(problem, nodes=more)
@@ -140,7 +140,7 @@ def _classify(problem: Problem, point: Point, gone: tuple[str, ...]) -> tuple[St
         return Status.NO_NOISE, words
     running = _running(problem, point)
     if not left < (1e-3 if running else 10 * _SAME):
-        words = f"A further rise of the log likelihood by {left:.2g} is in sight: not an optimum. Rescale columns, or choose a smaller model."
+        words = f"A further rise of the log likelihood by {left:.2g} is in sight: not an optimum. Choose a smaller model."
         return Status.NOT_CONVERGED, words
     if not running and not gone:
         return Status.INTERIOR, f"Interior optimum: largest gradient {point.gradient_norm:.1g} per row, Hessian negative definite."
@@ -160,4 +160,4 @@ def _running(problem: Problem, point: Point) -> list[str]:
 def _no_inefficiency(problem: Problem) -> str:
     other = "random effects" if "unit_effect" in problem.places else "least squares"
     other = "a regression without inefficiency" if problem.structure.noise == "student-t" else other
-    return f"σ_u → 0: inefficiency does not raise the log likelihood above that of {other}, whose estimates are given. See the skewness tests."
+    return f"σ_u → 0: inefficiency does not raise the log likelihood above that of {other}, whose estimates are given. See .skewness."

@@ -111,7 +111,7 @@ def _checked(panel: Panel, outcome_draws: np.ndarray) -> np.ndarray:
     values = np.asarray(outcome_draws, dtype=float)
     if values.ndim != 2 or values.shape[1] != panel.n_rows or not len(values):
         raise SpecificationError(
-            f"outcome_draws has shape {values.shape}: (draws, {panel.n_rows}) is needed, one column for each row of panel.frame in its order."
+            f"outcome_draws has shape {values.shape}: (draws, {panel.n_rows}) is needed, one column for each row of panel.frame."
         )
     bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
     if bad.size:

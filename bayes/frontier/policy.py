@@ -2,7 +2,8 @@
 
 One step is the default: the treatment stands among the determinants, so that inefficiency and what the treatment does to it are learnt
 together. Draws of efficiency from a frontier without the treatment are pulled towards one mean for treated and untreated rows alike; a
-comparison of such draws carries their uncertainty and attenuates (Wang & Schmidt 2002, Journal of Productivity Analysis 18(2), on two steps).
+comparison of such draws carries their uncertainty and attenuates, the more so the larger σ_v is beside σ_u (on two steps: Wang & Schmidt
+2002, Journal of Productivity Analysis 18(2)).
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def policy_effect(
     """
     if determinant not in spec.determinants:
         raise SpecificationError(
-            f"{determinant!r} is not among determinants={list(spec.determinants)}. Fit StochasticFrontier(determinants=[{determinant!r}, …]); "
+            f"{determinant!r} is not among determinants={list(spec.determinants)}: fit StochasticFrontier(determinants=[…]) with it. "
             f"{TREATED!r} stands for the treatment timing of the panel."
         )
     q = spec.determinants.index(determinant)

@@ -109,7 +109,7 @@ def chains(draws: Any, names: Sequence[str], summary: Table) -> Section:
 def summary_table(fit: Any, variables: Sequence[str] | None = None) -> Table:
     """ArviZ's summary, folded."""
     summary = fit.summary() if variables is None else fit.summary(list(variables))
-    frame = summary.reset_index(names="parameter").assign(parameter=lambda t: t["parameter"].str.replace("_", " "))
+    frame = summary.reset_index(names="parameter").assign(parameter=lambda t: t["parameter"].map(plain_name))
     return Table("Posterior summary", frame, note="eti95: 95 % equal-tailed interval.", folded=True)
 
 
@@ -117,7 +117,7 @@ def priors(fit: Any) -> Section:
     """The priors in use."""
     frame = fit.priors()
     headings = {"parameter": "Parameter", "distribution": "Prior", "meaning": "Meaning", "set_by": "Set by"}
-    table = Table("", frame.assign(parameter=frame["parameter"].str.replace("_", " ")).rename(columns=headings))
+    table = Table("", frame.assign(parameter=frame["parameter"].map(plain_name)).rename(columns=headings))
     return Section("Priors in use", "priors", tables=(table,))
 
 
@@ -192,6 +192,12 @@ def estimate_rows(estimates: Estimates, key: str, heading: str, quantity: str = 
         table["Rows"] = ["" if pd.isna(n) else f"{n:.0f}" for n in f["n_obs"]]
     remarks = f["note"].map(remark)
     return table.assign(Note=remarks.to_numpy()) if (remarks != "").any() else table
+
+
+def plain_name(parameter: str) -> str:
+    """A parameter without underscores; names of columns and regions in brackets stay as they are."""
+    head, bracket, labels = parameter.partition("[")
+    return head.replace("_", " ") + bracket + labels
 
 
 def level_of(frame: pd.DataFrame) -> str:

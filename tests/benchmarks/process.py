@@ -24,11 +24,11 @@ class Run:
     report: dict[str, Any]
 
 
-def job(name: str, **options: Any) -> Run:
-    """Run ``tests.benchmarks.jobs.<name>(**options)`` in a fresh process; what it returns comes back as ``report``."""
+def job(name: str, module: str = "jobs", **options: Any) -> Run:
+    """Run ``tests.benchmarks.<module>.<name>(**options)`` in a fresh process; what it returns comes back as ``report``."""
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        run = command([sys.executable, "-m", "tests.benchmarks.jobs", name, json.dumps(options), str(answer)])
+        run = command([sys.executable, "-m", f"tests.benchmarks.{module}", name, json.dumps(options), str(answer)])
         return Run(run.seconds, run.cpu_seconds, json.loads(answer.read_text()))
 
 

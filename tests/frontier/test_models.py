@@ -53,10 +53,7 @@ def log_density_and_values(spec):
 
 
 COMBINATIONS = [
-    (model, inefficiency, place)
-    for model in MODELS
-    for inefficiency in INEFFICIENCIES
-    for place in determinants_of(model, inefficiency)
+    (model, inefficiency, place) for model in MODELS for inefficiency in INEFFICIENCIES for place in determinants_of(model, inefficiency)
 ]
 QUICK = [
     ("pooled", "truncated-normal", "mean"),

@@ -126,7 +126,11 @@ def test_expected_efficiency_is_the_integral_under_the_model(spec):
     found, rows = expected_efficiency(p, spec, data), row_parameters(p, spec, data)
     for place in ((0, 0), (4, 3)):
         pdf, h, scale = density(spec, p, rows, (place, data.output.shape))
-        parts = [quad(lambda u: np.exp(-h * u) * pdf(u), a * scale, b * scale, epsabs=1e-13)[0] for a, b in ((0, 1), (1, 8), (8, 40))]
+
+        def integrand(u, pdf=pdf, h=h):
+            return np.exp(-h * u) * pdf(u)
+
+        parts = [quad(integrand, a * scale, b * scale, epsabs=1e-13)[0] for a, b in ((0, 1), (1, 8), (8, 40))]
         assert found[(0, *place)] == pytest.approx(sum(parts), rel=1e-8)
 
 
@@ -214,7 +218,9 @@ def fabricated(panel: Panel, n_draws: int = 20, **options) -> FrontierFit:
     shape = (2, n_draws)
     statistics = {"diverging": np.zeros(shape, bool), "energy": np.random.default_rng(1).normal(size=shape), "n_steps": np.ones(shape, int)}
     kept = posterior[["technology", "noise_scale", "inefficiency_scale", *(["determinant"] if spec.determinants else [])]]
-    tree = xr.DataTree.from_dict({"posterior": kept, "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in statistics.items()})})
+    tree = xr.DataTree.from_dict(
+        {"posterior": kept, "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in statistics.items()})}
+    )
     tree.attrs["meta"] = json.dumps({"seed": 3})
     return FrontierFit(spec, panel, tree)
 

@@ -9,8 +9,8 @@ import pytest
 from bayes import Panel, StaggeredDiD, StochasticFrontier
 from bayes.errors import ConvergenceWarning
 
-SEEDS = (41, 42, 43)
-UNITS, PERIODS, SIGMA_V, SIGMA_U, DELTA = 60, 10, 0.1, 0.2, np.log(1.5625)
+SEEDS = (41, 42, 43, 44)
+UNITS, PERIODS, SIGMA_V, SIGMA_U, DELTA = 90, 10, 0.2, 0.2, np.log(1.5625)
 TRUTH = -SIGMA_U * np.sqrt(2 / np.pi) * (np.exp(DELTA) - 1)
 """Mean effect of the treatment on log efficiency of treated rows: −0.0898."""
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings(f"ignore::{ConvergenceWarning.__module__
 
 
 def simulate(seed: int) -> Panel:
-    """Cobb–Douglas in two inputs, unit effects, half-normal u of its own in every row, 1.5625 times larger from the first treated period."""
+    """Cobb–Douglas in two inputs, unit effects, half-normal u of its own in every row, 1.56 times larger once treated."""
     rng = np.random.default_rng(seed)
     unit, t = np.repeat(np.arange(UNITS), PERIODS), np.tile(np.arange(PERIODS), UNITS)
     first = np.array([4.0, 6.0, np.inf])[(unit // 3) % 3]
@@ -42,12 +42,14 @@ def test_one_step_covers_the_truth_and_the_cut_posterior_attenuates():
         direct = fit.policy_effect().where(estimand="att_log_efficiency").frame.iloc[0]
         without = StochasticFrontier("y", ["k", "l"], **options).fit(panel, **sampling)
         second = StaggeredDiD("log_efficiency", leads=False).fit_draws(*without.as_outcome(), seed=seed).att().frame.iloc[0]
-        print(f"\nseed {seed}: truth {TRUTH:.4f}; one step {direct.estimate:.4f} ({direct.se:.4f}) [{direct.lower:.4f}, {direct.upper:.4f}]; "
-              f"cut posterior {second.estimate:.4f} ({second.se:.4f}) [{second.lower:.4f}, {second.upper:.4f}]")  # fmt: skip
+        words = [f"{name} {e.estimate:.4f} ({e.se:.4f}) [{e.lower:.4f}, {e.upper:.4f}]" for name, e in
+                 (("one step", direct), ("cut posterior", second))]  # fmt: skip
+        print(f"\nseed {seed}: truth {TRUTH:.4f}; {'; '.join(words)}")
         covered.append(direct.lower <= TRUTH <= direct.upper)
         one_step.append(direct.estimate)
         cut.append(second.estimate)
-    assert all(covered)
+    print(f"means: one step {np.mean(one_step):.4f}, cut posterior {np.mean(cut):.4f}, {np.mean(cut) / np.mean(one_step):.2f} of it")
+    assert sum(covered) >= len(SEEDS) - 1, "95 % intervals: one miss in four happens in 17 % of runs, two in 1.4 %"
     assert abs(np.mean(one_step) - TRUTH) < 0.4 * abs(TRUTH)
-    assert (np.array(cut) > 0.75 * np.array(one_step)).all(), "each is smaller in size than the one-step estimate"
-    assert np.mean(cut) > 0.6 * TRUTH, "and on average far from the truth"
+    assert (np.array(cut) > np.array(one_step)).all(), "the cut estimate is nearer to zero on every panel"
+    assert np.mean(cut) > 0.7 * np.mean(one_step)
