@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).resolve().parent)
+
 
 class BayesError(Exception):
     """Root of every error that this package raises on purpose."""
@@ -125,3 +130,8 @@ class ProductivityWarning(BayesWarning):
 
 class InfluentialUnitsWarning(BayesWarning):
     """Single units move the posterior so much that importance sampling without them is unreliable."""
+
+
+def warn_user(message: str, category: type[BayesWarning]) -> None:
+    """Warn at the first line outside this package: the call of whoever uses it, however many of our functions stand between."""
+    warnings.warn(message, category, skip_file_prefixes=(_PACKAGE,))

@@ -126,6 +126,19 @@ def rows_of(data: FrontierData, sign: int, units: np.ndarray | None = None, n_un
     )  # fmt: skip
 
 
+def in_blocks(rows: Rows, size: int) -> tuple[Rows, ...]:
+    """Rows of ``size`` units each, the last filled up with units of weight 0 (copies of the first one)."""
+    n_units = rows.output.shape[0]
+    by_unit = ("output", "design", "mask", "determinants", "noise_determinants", "since_last", "since_first")
+    out = []
+    for start in range(0, n_units, size):
+        units = np.arange(start, start + size)
+        chosen = np.where(units < n_units, units, 0)
+        weight = rows.unit_weight[chosen] * (units < n_units)
+        out.append(rows._replace(unit_weight=weight, **{name: getattr(rows, name)[..., chosen, :] for name in by_unit}))
+    return tuple(out)
+
+
 def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Coefficients, directions in which they are uncorrelated with unit information per row, and the scale of residuals."""
     q, r = np.linalg.qr(x)

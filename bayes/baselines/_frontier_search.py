@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from bayes.baselines._frontier_effects import Rule, integrand, log_integral, rule_for
-from bayes.baselines._frontier_likelihood import Rows, Structure, derivatives, parameters, split, time_span
+from bayes.baselines._frontier_likelihood import Rows, Structure, derivatives, in_blocks, parameters, split, time_span
 from bayes.baselines._frontier_optimum import Point, maximise
 from bayes.frontier.algebra import NUMPY
 
@@ -47,6 +47,8 @@ _TRIALS: dict[str, tuple[float, ...]] = {
 """Values from which a block is started, beside the null value that a nested model held it at."""
 _FEW = 8_000
 """Densities times coordinates below which compiling is the larger part of the work."""
+_BLOCK = 4_000_000
+"""Densities times coordinates that are evaluated at once."""
 NODES = {"true-random-effects": (32, 96), "four-component": (7, 16)}
 """Quadrature nodes of each unit (of each panel, for four components): at first, and where those turn out to be too few."""
 _ROUGH_BELOW = -7.0
@@ -140,12 +142,27 @@ class Problem:
         by_unit = log_integral(integrand(rule.nodes, p, self.signed, self.rows, NUMPY) + rule.log_weights, NUMPY)
         return float(by_unit @ self.rows.unit_weight)
 
+    @cached_property
+    def blocks(self) -> tuple[Rows, ...]:
+        """All rows; with unit effects in blocks of units, so that memory does not grow with the panel."""
+        n_units, n_periods = self.rows.output.shape
+        if not self.nodes:
+            return (self.rows,)
+        per_unit = n_periods * self.nodes * (15 if self.structure.model == "four-component" else 1) * self.size
+        return in_blocks(self.rows, max(1, min(n_units, _BLOCK // per_unit)))
+
     def maximise(self, start: np.ndarray, free: np.ndarray, iterations: int = 200) -> Point:
-        compiled, n = derivatives(self.structure, self.n_rows * max(self.nodes, 1) * self.size < _FEW), self.n_rows
+        n = self.n_rows
+        compiled = derivatives(self.structure, n * max(self.nodes, 1) * self.size < _FEW)
 
         def objective(theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-            value, gradient, hessian = compiled(theta, self.rows, self.rule(theta))
-            return float(value) / n, np.asarray(gradient) / n, np.asarray(hessian) / n
+            p = self.parameters(theta) if self.nodes else {}
+            value, gradient, hessian = 0.0, np.zeros(self.size), np.zeros((self.size, self.size))
+            for rows in self.blocks:
+                rule = rule_for(p, self.signed, rows, self.nodes) if self.nodes else None
+                parts = compiled(theta, rows, rule)
+                value, gradient, hessian = value + float(parts[0]), gradient + parts[1], hessian + parts[2]
+            return value / n, np.asarray(gradient) / n, np.asarray(hessian) / n
 
         return maximise(objective, start, free, *self.box, iterations)
 

@@ -79,7 +79,9 @@ def solve(structure: Structure, rows: Rows) -> Solution:
         words = "The log likelihood is not finite at any start. Check the columns for values far from the rest."
         return Solution(problem, point, null, Status.NOT_CONVERGED, words)
     if (point.value - null.value) * problem.n_rows < _SAME:
-        gone = tuple(b for b in ("inefficiency", "persistent") if b in problem.places)
+        effect = problem.places.get("unit_effect")
+        no_effect = effect is not None and null.theta[effect][0] < -8
+        gone = ("inefficiency", *(["persistent"] if "persistent" in problem.places else []), *(["unit_effect"] if no_effect else []))
         return Solution(problem, null, null, Status.NO_INEFFICIENCY, _no_inefficiency(problem), gone, error)
     if structure.inefficiency == "truncated-normal" and structure.determinants_in != "mean":
         ridge = _ridge(structure, rows, problem, point, null)

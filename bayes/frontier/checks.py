@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +9,13 @@ from scipy.linalg import qr
 from scipy.special import ndtr
 
 from bayes.errors import (
-    BayesWarning,
     CollinearColumnsError,
     NoVariationError,
     SpecificationError,
     TimingWarning,
     WeakRegionWarning,
     WrongSkewnessWarning,
+    warn_user,
 )
 from bayes.frontier import technology as tech
 from bayes.frontier.support import SHARED, WITH_UNIT_EFFECTS
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 _RANK_TOLERANCE = 1e-9
 _ROUNDING = 1e-12
 _SIGNIFICANT = 0.01
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _PARTIAL = "pooling=('technology', 'efficiency')"
 
 
@@ -61,7 +58,7 @@ def check_panel(spec: StochasticFrontier, panel: Panel) -> None:
         Skewness of least-squares residuals that contradicts ``kind`` at the 1 % level, one-sided (Coelli 1995).
     """
     terms = tech.terms(spec.inputs, spec.technology, spec.technical_change, spec.covariates)
-    _refuse_clashing_names(spec, panel, terms)
+    _refuse_clashing_names(spec, terms)
     _refuse_constant_columns(spec, panel)
     _refuse_units_that_show_nothing(spec, panel)
     _refuse_more_parameters_than_data(spec, panel, len(terms))
@@ -79,10 +76,7 @@ def check_panel(spec: StochasticFrontier, panel: Panel) -> None:
 # ── what the columns hold ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _refuse_clashing_names(spec: StochasticFrontier, panel: Panel, terms: tuple[tech.Term, ...]) -> None:
-    columns = (*spec.inputs, *spec.covariates)
-    if tech.TIME in columns and panel.time != tech.TIME:
-        raise SpecificationError(f"A column called {tech.TIME!r} would be mistaken for the period {panel.time!r}: rename it.")
+def _refuse_clashing_names(spec: StochasticFrontier, terms: tuple[tech.Term, ...]) -> None:
     names = [tech.term_name(t) for t in terms]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
@@ -174,7 +168,7 @@ def _warn_of_weak_regions(spec: StochasticFrontier, panel: Panel, n_terms: int) 
     if not parts or panel.region is None or spec.pooling == "none":
         return
     if panel.regions.size == 1:
-        _warn(
+        warn_user(
             f"Column {panel.region!r} has one region only ({panel.regions[0]!r}): nothing varies by region, and pooling={parts!r} is the "
             "common frontier. Say pooling='complete', or name another column with region= in Panel.from_frame.",
             WeakRegionWarning,
@@ -183,7 +177,7 @@ def _warn_of_weak_regions(spec: StochasticFrontier, panel: Panel, n_terms: int) 
     units = np.bincount(panel.unit_regions, minlength=panel.regions.size)
     short, single = np.flatnonzero(units < n_terms), np.flatnonzero(units == 1)
     if short.size and "technology" in parts:
-        _warn(
+        warn_user(
             f"Fewer units than the {n_terms} technology terms in {_listed([f'{panel.regions[r]!r} ({units[r]})' for r in short])}: "
             "their technology leans on the other regions and on the prior of the spread between regions.",
             WeakRegionWarning,
@@ -195,7 +189,7 @@ def _warn_of_weak_regions(spec: StochasticFrontier, panel: Panel, n_terms: int) 
     if "efficiency" in parts:
         reasons.append("the region's σ_u rests on that unit alone")
     if single.size and reasons:
-        _warn(
+        warn_user(
             f"One unit only in {_named(panel.regions[single], 'region')}: {' and '.join(reasons)}, beyond what the other regions and the "
             "prior say. Merge such regions, or read their estimates as the hierarchy's.",
             WeakRegionWarning,
@@ -291,7 +285,7 @@ def _warn_of_timing(spec: StochasticFrontier, panel: Panel) -> None:
         last_period = f"{panel.time} {panel.periods[-1]}"
         found.append(f"{int(early.sum())} of {panel.n_units} units end before {last_period} ({_listed(panel.units[early])}): {meaning}")
     path = "exp(−η(t − T_i))" if bc92 else f"1/(1 + exp(bt + ct²)), t = 1 in {panel.periods[0]},"
-    _warn(
+    warn_user(
         f"h(t) = {path} of model={spec.model!r} runs in calendar time. {'; '.join(found)}. No row is dropped or filled in; compare "
         "efficiencies of units in the same period.",
         TimingWarning,
@@ -321,7 +315,7 @@ def _check_residuals(spec: StochasticFrontier, panel: Panel, design: np.ndarray)
     p = float(ndtr(-spec.sign * statistic))
     if p < _SIGNIFICANT:
         expected, other = ("negative", "cost") if spec.kind == "production" else ("positive", "production")
-        _warn(
+        warn_user(
             f"Least-squares residuals are skewed against kind={spec.kind!r}, which implies {expected} skewness: Coelli's (1995) statistic "
             f"is {statistic:+.2f} (p = {p:.2g}, one-sided). Either they belong to a {other} frontier (kind={other!r}) or the data show no "
             "inefficiency. Maximum likelihood would put σ_u at zero, that is least squares; the posterior of σ_u is the prior's, held near "
@@ -344,7 +338,7 @@ def _residuals(output: np.ndarray, design: np.ndarray, groups: np.ndarray) -> np
 
 
 def _coelli_1995(residuals: np.ndarray) -> float:
-    """m₃ / √(6 m₂³ / N), standard normal in large samples without inefficiency (Coelli 1995, Journal of Productivity Analysis 6(4))."""
+    """m₃ / √(6 m₂³ / N), standard normal in large samples without inefficiency (Coelli 1995, Journal of Productivity Analysis 6(3))."""
     e = residuals - residuals.mean()
     return float((e**3).mean() / np.sqrt(6 * (e**2).mean() ** 3 / e.size))
 
@@ -377,8 +371,3 @@ def _named(labels: np.ndarray, what: str) -> str:
 def _listed(labels, limit: int = 5) -> str:
     more = len(labels) - limit
     return ", ".join(str(x) for x in labels[:limit]) + (f" and {more} more" if more > 0 else "")
-
-
-def _warn(message: str, category: type[BayesWarning]) -> None:
-    """Warn at the first line outside this package: the call of whoever uses it, however many of our functions stand between."""
-    warnings.warn(message, category, skip_file_prefixes=(_PACKAGE,))

@@ -13,13 +13,12 @@ exactly, because the frontier is quadratic in inputs and time. Observed producti
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes.errors import ProductivityWarning, SpecificationError
+from bayes.errors import ProductivityWarning, SpecificationError, warn_user
 from bayes.estimates import Estimates
 from bayes.frontier import technology as tech
 from bayes.frontier.aggregation import (
@@ -166,11 +165,10 @@ def log_changes(
     out = mean_by_draw(p, groups, evaluate, data.output.size, len(PARTS))
     if negative:
         share = negative / (p["technology"].shape[0] * data.n_rows)
-        warnings.warn(
+        warn_user(
             f"Elasticities sum to zero or less in {share:.2%} of rows and draws, where scale change has no meaning and may be very large. "
             "See monotonicity(); monotonicity='soft' or a Cobb–Douglas technology keeps them positive.",
             ProductivityWarning,
-            stacklevel=3,
         )
     return out
 
@@ -231,9 +229,8 @@ def warn_of_model(spec: StochasticFrontier) -> None:
         words += ", but for determinants" if spec.determinants else ""
     else:
         words = "inefficiency is independent over time given its determinants, so consecutive efficiency changes are correlated by −0.5"
-    warnings.warn(
+    warn_user(
         f"model={spec.model!r}: {words}. That comes from the model, not from the data; technical and scale change and means over many "
         "periods are less affected.",
         ProductivityWarning,
-        stacklevel=3,
     )

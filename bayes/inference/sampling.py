@@ -280,10 +280,9 @@ def _blackjax(model: Any, options: SamplerOptions) -> Samples:
 
         keys = jax.random.split(jax.random.PRNGKey(int(options.seed)), options.chains)
         compiled = jax.jit(chain).lower(keys[0], jax_model.start[0]).compile()
-    with _phase("Sampling", options) as sampling:
-        # Computed in the calling thread (see prepare_jax), so as many chains as threads run side by side.
-        with ThreadPoolExecutor(_cores(options)) as pool:
-            runs = list(pool.map(lambda key, start: jax.block_until_ready(compiled(key, start)), keys, jax_model.start))
+    # Computed in the calling thread (see prepare_jax), so as many chains as threads run side by side.
+    with _phase("Sampling", options) as sampling, ThreadPoolExecutor(_cores(options)) as pool:
+        runs = list(pool.map(lambda key, start: jax.block_until_ready(compiled(key, start)), keys, jax_model.start))
     position, diverging, energy, steps, lp = (np.stack([np.asarray(r[j]) for r in runs]) for j in range(5))
     statistics = {"diverging": diverging, "energy": energy, "n_steps": steps, "lp": lp}
     return Samples(jax_model.constrain(position), statistics, compiling(), sampling())

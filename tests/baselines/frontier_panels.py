@@ -120,60 +120,63 @@ class BruteForce:
     def _density(self, p, sigma_u, mu):
         match self.spec.inefficiency:
             case "half-normal":
-                return stats.halfnorm(scale=sigma_u).pdf
+                return lambda u: 2 * np.exp(_normal(u, sigma_u))
             case "exponential":
-                return stats.expon(scale=sigma_u).pdf
+                return lambda u: np.exp(-u / sigma_u) / sigma_u
             case "rayleigh":
-                return stats.rayleigh(scale=sigma_u).pdf
+                return lambda u: u / sigma_u**2 * np.exp(-0.5 * (u / sigma_u) ** 2)
             case "gamma":
                 return stats.gamma(p["shape", ""], scale=sigma_u).pdf
             case _:
-                return lambda u: np.exp(-0.5 * ((u - mu) / sigma_u) ** 2 - special.log_ndtr(mu / sigma_u)) / (sigma_u * np.sqrt(2 * np.pi))
+                return lambda u: np.exp(_normal(u - mu, sigma_u) - special.log_ndtr(mu / sigma_u))
 
     def _log_expectation(self, values: np.ndarray, weight) -> np.ndarray:
         """log ∫ weight(u)·density of the data and u, for each row, or for each unit where its rows share u or an effect."""
         eps, sigma_v, density, h = self._parts(values)
         s, p = self.spec.sign, dict(zip(self.names, values, strict=True))
         if self.spec.model in SHARED:
-            noise = stats.norm(scale=sigma_v)
-            # Scaled by the unit's best log density, so that the adaptive rule sees numbers of order one.
-            grid = np.array([(noise.logpdf(eps + s * h * u) * self.mask).sum(axis=1) for u in np.linspace(0, 4, 400)])
-            top = grid.max(axis=0)
-            return top + np.log(
-                _integral(lambda u: weight(u) * density(u) * np.exp((noise.logpdf(eps + s * h * u) * self.mask).sum(axis=1) - top))
-            )
+
+            def of_unit(u):
+                return (_normal(eps + s * h * u, sigma_v) * self.mask).sum(axis=1)
+
+            top = np.max([of_unit(u) for u in np.linspace(0, 4, 100)], axis=0)  # the adaptive rule then sees numbers of order one
+            return top + np.log(_integral(lambda u: weight(u) * density(u) * np.exp(of_unit(u) - top)))
         if self.spec.model == "pooled":
-            kept, of_noise = self.mask, self._noise(p, sigma_v)
+            of_noise = stats.t(p["degrees_of_freedom", ""], scale=sigma_v).logpdf if self.spec.noise == "student-t" else None
 
             def joint(u):
-                return (of_noise(eps + s * u) * density(u + 0 * eps) * weight(u))[kept]
+                noise = _normal(eps + s * u, sigma_v) if of_noise is None else of_noise(eps + s * u)
+                return (np.exp(noise) * density(u + 0 * eps) * weight(u))[self.mask]
 
             return np.log(_integral(joint))
         return self._with_effects(eps, sigma_v, p)
 
-    def _noise(self, p, sigma_v):
-        if self.spec.noise == "student-t":
-            return stats.t(p["degrees_of_freedom", ""], scale=sigma_v).pdf
-        return stats.norm(scale=sigma_v).pdf
-
     def _with_effects(self, eps, sigma_v, p) -> np.ndarray:
         """Normal plus half-normal is skew-normal (rows, and the effect of four components); scipy knows normal plus exponential too."""
-        s, sigma_u, w = self.spec.sign, p["inefficiency_scale", ""], p["unit_effect_sd", ""]
-        if self.spec.inefficiency == "half-normal":
-            row = stats.skewnorm(-s * sigma_u / sigma_v, scale=np.hypot(sigma_u, sigma_v)).logpdf
-        else:
-            row = lambda e: stats.exponnorm(sigma_u / sigma_v, scale=sigma_v).logpdf(-s * e)  # noqa: E731
+        s, u, w = self.spec.sign, p["inefficiency_scale", ""], p["unit_effect_sd", ""]
         h = p.get(("persistent_scale", ""), 0.0)
-        effect = stats.skewnorm(-s * h / w, scale=np.hypot(h, w)).pdf
-        at = np.linspace(-1.5, 1.5, 301)
-        top = np.array([(row(eps - a) * self.mask).sum(axis=1) for a in at]).max(axis=0)
-        return top + np.log(_integral(lambda a: effect(a) * np.exp((row(eps - a) * self.mask).sum(axis=1) - top), -3.0, 3.0))
+        exponential = stats.exponnorm(u / sigma_v, scale=sigma_v).logpdf if self.spec.inefficiency == "exponential" else None
+
+        def of_unit(a):
+            row = _skew_normal(eps - a, -s * u, sigma_v) if exponential is None else exponential(-s * (eps - a))
+            return (row * self.mask).sum(axis=1)
+
+        top = np.max([of_unit(a) for a in np.linspace(-1.5, 1.5, 61)], axis=0)
+        return top + np.log(_integral(lambda a: np.exp(_skew_normal(a, -s * h, w) + of_unit(a) - top), -3.0, 3.0))
 
 
-def _integral(f, low: float = 0.0, high: float = np.inf) -> np.ndarray:
-    points = [0.0] if low < 0 else None
-    if np.isinf(high):
-        return (
-            integrate.quad_vec(f, 0.0, 0.5, epsabs=1e-13, epsrel=1e-12)[0] + integrate.quad_vec(f, 0.5, 30.0, epsabs=1e-13, epsrel=1e-12)[0]
-        )
-    return integrate.quad_vec(f, low, high, epsabs=1e-13, epsrel=1e-12, points=points)[0]
+def _normal(x, scale):
+    return -0.5 * (x / scale) ** 2 - np.log(scale) - 0.5 * np.log(2 * np.pi)
+
+
+def _skew_normal(x, lean, scale):
+    """Log density of N(0, scale²) plus half-normal of scale |lean| on the side of its sign. Azzalini (1985), Scandinavian Journal of
+    Statistics 12."""
+    width = np.hypot(lean, scale)
+    return np.log(2) + _normal(x, width) + special.log_ndtr(lean / scale * x / width)
+
+
+def _integral(f, low: float = 0.0, high: float = 30.0) -> np.ndarray:
+    """Adaptive, in two parts: where most of the integrand is, and the rest."""
+    middle = 0.0 if low < 0 else 0.5
+    return sum(integrate.quad_vec(f, a, b, epsabs=1e-12, epsrel=1e-11)[0] for a, b in ((low, middle), (middle, high)))

@@ -39,15 +39,15 @@ YEARS = [f"year_{k}" for k in range(1971, 1987)]
 
 INTERIOR = {
     ("front41Data", "cs_halfnormal"): {},
-    ("front41Data", "cs_exponential"): EXPONENTIAL,
-    ("riceProdPhil", "cs_halfnormal"): {},
     ("riceProdPhil", "panel_timeinvariant_halfnormal"): INVARIANT,
     ("riceProdPhil", "panel_timeinvariant_truncnormal"): INVARIANT | TRUNCATED,
     ("riceProdPhil", "bc92_decay_halfnormal"): DECAY,
     ("riceProdPhil", "bc92_decay_truncnormal"): DECAY | TRUNCATED,
-    ("riceProdPhil", "tre_halfnormal"): {"model": "true-random-effects"},
 }
 INTERIOR_SLOW = {
+    ("front41Data", "cs_exponential"): EXPONENTIAL,
+    ("riceProdPhil", "cs_halfnormal"): {},
+    ("riceProdPhil", "tre_halfnormal"): {"model": "true-random-effects"},
     ("produc", "panel_timeinvariant_halfnormal"): INVARIANT,
     ("produc", "bc92_decay_halfnormal"): DECAY,
     ("produc", "panel_timeinvariant_truncnormal"): INVARIANT | TRUNCATED,
@@ -64,8 +64,6 @@ INTERIOR_SLOW = {
 }
 BOUNDARY = {
     ("produc", "cs_halfnormal"): ({}, Status.NO_INEFFICIENCY),
-}
-BOUNDARY_SLOW = {
     ("riceProdPhil", "cs_truncnormal"): (TRUNCATED, Status.RIDGE),
     ("riceProdPhil", "panel_K1990_hn"): ({"model": "kumbhakar-1990"}, Status.OTHER_BOUNDARY),
     ("riceProdPhil", "gtre_halfnormal"): ({"model": "four-component"}, Status.OTHER_BOUNDARY),
@@ -102,7 +100,7 @@ def panel(dataset: str) -> Panel:
 
 @cache
 def fitted(dataset: str, model: str) -> FrontierMLE:
-    options = (INTERIOR | INTERIOR_SLOW | {k: v[0] for k, v in (BOUNDARY | BOUNDARY_SLOW).items()})[dataset, model]
+    options = (INTERIOR | INTERIOR_SLOW | {k: v[0] for k, v in BOUNDARY.items()})[dataset, model]
     spec = StochasticFrontier(**(COLUMNS[dataset] | PLAIN | options))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BaselineWarning)
@@ -163,10 +161,10 @@ def test_exact_figures_are_reproduced(dataset, model):
         assert ours[name] == pytest.approx(theirs[name], abs=1e-4), name
 
 
-@pytest.mark.parametrize(("dataset", "model"), cases(BOUNDARY, BOUNDARY_SLOW))
+@pytest.mark.parametrize(("dataset", "model"), cases({}, BOUNDARY))
 def test_boundaries_are_named_and_not_below_other_programs(dataset, model):
     fit = fitted(dataset, model)
-    assert fit.status is (BOUNDARY | BOUNDARY_SLOW)[dataset, model][1]
+    assert fit.status is BOUNDARY[dataset, model][1]
     assert (rows(dataset, model).loglik < fit.loglik + tolerance(fit)).all()
     if fit.status is Status.RIDGE:
         exponential = REFERENCE.query("dataset == @dataset and model == 'cs_exponential' and implementation == @EXACT").loglik.iloc[0]
