@@ -429,7 +429,7 @@ def test_a_fit_gives_each_warning_once_at_the_users_line(monkeypatch):
     frame = single_unit_region(unbalanced(SKEWED.assign(y=-SKEWED.y)))
     spec = StochasticFrontier("y", ["k", "l"], technology="cobb-douglas", model="bc92")
     panel = panel_of(frame)
-    monkeypatch.setattr("bayes.frontier.pymc_models.marginal_model", None)
+    monkeypatch.setattr("bayes.frontier.marginal.marginal_model", None)
     for use in (spec.data, spec.fit):
         with warnings.catch_warnings(record=True) as found:
             warnings.simplefilter("always")
