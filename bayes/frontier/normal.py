@@ -12,6 +12,8 @@ HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 _SQRT_2, _SQRT_2PI = np.sqrt(2.0), np.sqrt(2 * np.pi)
 _TAIL = -14.0
 """Below, ten terms of the asymptotic series are exact to 1e-14; above, erfc does not underflow."""
+_FAR = -1e6
+"""Beyond, the series is 1 to 1e-12 and its powers would overflow."""
 _TERMS = 10
 _COEFFICIENTS = [float((-1) ** k * np.prod(np.arange(1, 2 * k, 2, dtype=float))) for k in range(_TERMS + 1)]
 
@@ -42,8 +44,10 @@ def _log_ratio(z: Any, xp: Algebra) -> tuple[Any, Any]:
     """
     tail = z < _TAIL
     near, far = xp.where(tail, 0.0, z), xp.where(tail, z, 2 * _TAIL)
-    w = 1.0 / (far * far)
-    series = _COEFFICIENTS[_TERMS]  # Φ(z)/φ(z) = −1/z · Σ (−1)^k (2k−1)!! / z^2k
-    for c in reversed(_COEFFICIENTS[:_TERMS]):
-        series = series * w + c
+    # Φ(z)/φ(z) = −1/z · Σ (−1)^k (2k−1)!! / z^2k over one denominator: PyTensor would turn powers of 1/z² into ten slow divisions.
+    q = xp.maximum(far, _FAR) ** 2
+    numerator = _COEFFICIENTS[1]
+    for c in _COEFFICIENTS[2:]:
+        numerator = numerator * q + c
+    series = 1.0 + numerator / q**_TERMS  # the leading 1 apart: the derivative would lose digits with it
     return tail, xp.log(xp.where(tail, series / (-_SQRT_2PI * far), 0.5 * xp.erfc(-near / _SQRT_2)))
