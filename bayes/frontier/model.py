@@ -33,7 +33,7 @@ _CHOICES = {
     "monotonicity": ("free", "soft"),
 }
 _COLUMN_LISTS = ("inputs", "covariates", "determinants", "noise_determinants", "products")
-_TARGET_ACCEPT = {"bc92": 0.9, "kumbhakar-1990": 0.9, "four-component": 0.98}
+_TARGET_ACCEPT = {"time-invariant": 0.95, "bc92": 0.95, "kumbhakar-1990": 0.95, "four-component": 0.98}
 POOLED_PARTS = ("technology", "efficiency", "noise")
 
 
@@ -191,8 +191,8 @@ class StochasticFrontier:
         """Sample the posterior. Arguments as in :meth:`bayes.StaggeredDiD.fit`.
 
         ``sampler`` is BlackJAX by default: it compiles the whole loop, and at the few dozen parameters of a frontier the call of one
-        gradient from outside costs more than the gradient. ``target_accept`` defaults to 0.85; 0.9 where inefficiency follows a path over
-        time, 0.98 for four components, whose skew-normal unit effects have a sharp edge.
+        gradient from outside costs more than the gradient. ``target_accept`` defaults to 0.85; 0.95 where a unit has one
+        inefficiency for all its rows, 0.98 for four components, whose skew-normal unit effects have a sharp edge.
 
         Returns
         -------
