@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from bayes.errors import SpecificationError
 from bayes.inference.sampling import SamplerOptions
 from bayes.panel import Panel
 from bayes.priors import DID_PRIORS, Prior, resolve
+from bayes.specification import from_plain, to_plain
 
 if TYPE_CHECKING:
     from bayes.did.draws_as_outcome import CutPosterior
@@ -286,11 +287,8 @@ class StaggeredDiD:
 
     def to_dict(self) -> dict[str, Any]:
         """The specification as JSON-ready data."""
-        out = {k: v for k, v in asdict(self).items() if k != "priors"}
-        out["priors"] = {k: p.to_dict() if isinstance(p, Prior) else float(p) for k, p in self.priors.items()}
-        return out
+        return to_plain(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StaggeredDiD:
-        priors = {k: Prior(**p) if isinstance(p, Mapping) else p for k, p in data["priors"].items()}
-        return cls(**{**data, "priors": priors})
+        return from_plain(cls, data)

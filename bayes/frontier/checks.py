@@ -18,6 +18,7 @@ from bayes.errors import (
     warn_user,
 )
 from bayes.frontier import technology as tech
+from bayes.frontier.skewness import coelli_1995
 from bayes.frontier.support import SHARED, WITH_UNIT_EFFECTS
 from bayes.panel import Panel
 
@@ -311,8 +312,8 @@ def _check_residuals(spec: StochasticFrontier, panel: Panel, design: np.ndarray)
         )
     if residuals[0].size == 0:
         return
-    statistic = _coelli_1995(residuals[0])
-    p = float(ndtr(-spec.sign * statistic))
+    statistic = coelli_1995(residuals[0], spec.sign).statistic
+    p = float(ndtr(-spec.sign * statistic))  # of the wrong side
     if p < _SIGNIFICANT:
         expected, other = ("negative", "cost") if spec.kind == "production" else ("positive", "production")
         warn_user(
@@ -335,12 +336,6 @@ def _residuals(output: np.ndarray, design: np.ndarray, groups: np.ndarray) -> np
     beta, _, rank, _ = np.linalg.lstsq(x, y)
     free = y.size - np.unique(groups[used]).size - int(rank)
     return y - x @ beta if free > 2 else y[:0]
-
-
-def _coelli_1995(residuals: np.ndarray) -> float:
-    """m₃ / √(6 m₂³ / N), standard normal in large samples without inefficiency (Coelli 1995, Journal of Productivity Analysis 6(3))."""
-    e = residuals - residuals.mean()
-    return float((e**3).mean() / np.sqrt(6 * (e**2).mean() ** 3 / e.size))
 
 
 def _variables(spec: StochasticFrontier, panel: Panel) -> dict[str, np.ndarray]:

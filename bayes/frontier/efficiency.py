@@ -196,10 +196,9 @@ def determinant_effects(
         raise SpecificationError("The model has no determinants: name columns in StochasticFrontier(determinants=[...]).")
     index, parts, values = row_index(data), [], []
     for q, name in enumerate(spec.determinants):
-        column = data.in_rows(data.determinants[q]) * data.determinant_scale[q] + data.determinant_centre[q]
-        ones = np.abs(column - 1) < 1e-9
-        is_binary = bool((ones | (np.abs(column) < 1e-9)).all() and ones.any())
-        groups = group_rows(by, index, data, weights, ones if is_binary else None)
+        ones = rows_with_one(data, q)
+        is_binary = ones is not None
+        groups = group_rows(by, index, data, weights, ones)
         draws = mean_by_draw(p, groups, _effect(spec, data, q, is_binary), data.output.size)[0]
         words = "E[u|1] − E[u|0] over rows with 1" if is_binary else "mean of ∂E[u]/∂z over rows, per unit of the column"
         words += "; transient component" if spec.model == "four-component" else ""
@@ -220,6 +219,13 @@ def _effect(spec: StochasticFrontier, data: FrontierData, q: int, is_binary: boo
         return [per_unit[:, None] * data.in_rows(slope_of_expected_inefficiency(p, spec, data))]
 
     return evaluate
+
+
+def rows_with_one(data: FrontierData, q: int) -> np.ndarray | None:
+    """Rows in which determinant ``q`` is 1, shape (n_rows,), when its column holds 0 and 1 only; None for a number."""
+    column = data.in_rows(data.determinants[q]) * data.determinant_scale[q] + data.determinant_centre[q]
+    ones = np.abs(column - 1) < 1e-9
+    return ones if (ones | (np.abs(column) < 1e-9)).all() and ones.any() else None
 
 
 def with_determinant(data: FrontierData, q: int, value: float) -> FrontierData:

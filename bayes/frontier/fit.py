@@ -29,6 +29,7 @@ class FrontierFit(Fit):
     """
 
     kind: ClassVar[str] = "FrontierFit"
+    coefficients: ClassVar[tuple[str, ...]] = ("technology_mean", "technology_spread", "determinant", "noise_determinant")
 
     @staticmethod
     def model_class():

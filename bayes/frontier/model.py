@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from bayes.frontier.technology import TIME
 from bayes.inference.sampling import SamplerOptions
 from bayes.panel import Panel
 from bayes.priors import FRONTIER_PRIORS, Prior, resolve
+from bayes.specification import from_plain, to_plain
 
 if TYPE_CHECKING:
     from bayes.frontier.fit import FrontierFit
@@ -239,15 +240,11 @@ class StochasticFrontier:
 
     def to_dict(self) -> dict[str, Any]:
         """The specification as JSON-ready data."""
-        out = {k: v for k, v in asdict(self).items() if k != "priors"}
-        out["priors"] = {k: p.to_dict() if isinstance(p, Prior) else float(p) for k, p in self.priors.items()}
-        return out
+        return to_plain(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StochasticFrontier:
-        known = {f.name for f in fields(cls)}
-        priors = {k: Prior(**p) if isinstance(p, Mapping) else p for k, p in data["priors"].items()}
-        return cls(**{**{k: v for k, v in data.items() if k in known}, "priors": priors})
+        return from_plain(cls, data)
 
 
 def _columns(name: str, value: Any) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from bayes.estimates import Estimates
 from bayes.frontier.aggregation import group_rows, mean_by_draw, row_index, stacked, table
 from bayes.frontier.data import FrontierData
 from bayes.frontier.densities import TruncatedNormal
-from bayes.frontier.efficiency import with_determinant
+from bayes.frontier.efficiency import rows_with_one, with_determinant
 from bayes.frontier.elasticities import scale_variables
 from bayes.frontier.inefficiency import WeightedNormal, expected_inefficiency, inefficiency_draws, log_mean_exponential
 from bayes.frontier.likelihood import Parameters, row_parameters
@@ -113,9 +113,8 @@ def policy_effect(
             f"{TREATED!r} stands for the treatment timing of the panel."
         )
     q = spec.determinants.index(determinant)
-    column = data.in_rows(data.determinants[q]) * data.determinant_scale[q] + data.determinant_centre[q]
-    ones = np.abs(column - 1) < 1e-9
-    if not (ones | (np.abs(column) < 1e-9)).all():
+    ones = rows_with_one(data, q)
+    if ones is None:
         raise SpecificationError(f"Column {determinant!r} is not 0 and 1: see determinant_effects() for the effect of a number.")
     groups = group_rows(by, row_index(data), data, weights, ones)
     on, off = (with_determinant(data, q, value) for value in (1.0, 0.0))

@@ -33,6 +33,8 @@ class Fit:
     panel: Panel
     tree: xr.DataTree
     kind: ClassVar[str] = "Fit"
+    coefficients: ClassVar[tuple[str, ...]] = ("coefficient",)
+    """Vectors that :meth:`summary` lists beside the scalars."""
 
     @cached_property
     def meta(self) -> dict[str, Any]:
@@ -55,7 +57,7 @@ class Fit:
         """ArviZ's summary table with equal-tailed intervals of the given level. Default: every scalar and coefficient of the model."""
         import arviz_stats as az
 
-        chosen = variables or [v for v in self.posterior.data_vars if self.posterior[v].ndim == 2 or v == "coefficient"]
+        chosen = variables or [v for v in self.posterior.data_vars if self.posterior[v].ndim == 2 or v in self.coefficients]
         table = az.summary(self.posterior[chosen], ci_prob=level, ci_kind="eti", round_to="none")
         table.attrs["verdict"] = self.diagnose().verdict
         return table

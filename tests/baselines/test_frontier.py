@@ -55,6 +55,11 @@ INTERIOR_SLOW = {
     "four-component, cost": ({"model": "four-component", "sign": -1, "seed": 5}, {"kind": "cost"}),
 }
 ALL = [*INTERIOR, *(pytest.param(name, marks=pytest.mark.slow) for name in INTERIOR_SLOW)]
+WITHOUT_UNIT_EFFECTS = [
+    pytest.param(name, marks=[pytest.mark.slow] if name in INTERIOR_SLOW else [])
+    for name in (*INTERIOR, *INTERIOR_SLOW)
+    if not name.startswith(("true-random-effects", "four-component"))
+]
 
 
 def fit_of(specification, panel: Panel) -> FrontierMLE:
@@ -113,11 +118,9 @@ def test_standard_errors_are_those_of_a_numerical_hessian(name):
     np.testing.assert_allclose(np.sqrt(np.diag(np.linalg.inv(-hessian))), 1.0, atol=2e-3)  # in units of the reported errors
 
 
-@pytest.mark.parametrize("name", [n for n in ALL if not str(n).startswith("true")])
+@pytest.mark.parametrize("name", WITHOUT_UNIT_EFFECTS)
 def test_efficiencies_are_those_of_brute_force(name):
     fit, brute = interior(name)
-    if fit.spec.model in ("true-random-effects", "four-component"):
-        pytest.skip("checked at the nodes of the effects below")
     np.testing.assert_allclose(fit.efficiency().frame.estimate, brute.efficiency(), atol=1e-9)
     assert fit.mean_efficiency == pytest.approx(brute.efficiency().mean(), abs=1e-10)
     jlms = fit.efficiency("jlms").frame.estimate

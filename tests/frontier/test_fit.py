@@ -55,7 +55,8 @@ def test_a_fit_survives_the_file(small_fit, tmp_path):
 
 
 def test_summary_lists_every_scalar(small_fit):
-    assert {"noise_scale_mean", "inefficiency_scale_mean", "unit_effect_sd"} <= set(small_fit.summary().index)
+    names = set(small_fit.summary().index)
+    assert {"noise_scale_mean", "inefficiency_scale_mean", "unit_effect_sd", "technology_mean[x0]"} <= names
 
 
 def test_determinants_are_asked_for_by_name(small_fit):

@@ -89,12 +89,15 @@ def check_start(model, inefficiency, place):
         assert np.isfinite(np.asarray(gradient)).all()
 
 
-@pytest.mark.parametrize("pooling", [("technology", "efficiency", "noise"), ("efficiency",), "none"])
-def test_the_sampled_density_is_priors_times_likelihood_times_jacobian(pooling):
+@pytest.mark.parametrize(
+    ("pooling", "kind"),
+    [(("technology", "efficiency", "noise"), "production"), (("efficiency",), "cost"), ("none", "production"), ("complete", "production")],
+)
+def test_the_sampled_density_is_priors_times_likelihood_times_jacobian(pooling, kind):
     """An independent sum of prior densities and of the likelihood differs from the model's log density by a constant, at any point."""
     import jax
 
-    spec = spec_of(model="true-random-effects", pooling=pooling)
+    spec = spec_of(model="true-random-effects", pooling=pooling, kind=kind)
     data, scales = data_of(spec), scaling(spec, data_of(spec))
     both, size = log_density_and_values(spec)
 
@@ -160,6 +163,24 @@ def test_the_latent_form_predicts_the_output_before_the_data():
     with model:
         drawn = pm.sample_prior_predictive(draws=20, random_seed=1)
     assert drawn["prior_predictive"]["output"].shape == (1, 20, PANEL.n_rows)
+
+
+def test_soft_monotonicity_is_a_wall_below_zero():
+    """Nothing is taken from elasticities well above zero; a negative one costs its squared distance in units of the tolerance."""
+    spec = spec_of(monotonicity="soft", technology="translog")
+    data = data_of(spec)
+    technology = np.zeros((3, len(data.terms)))
+    technology[:, 1:3] = 0.4
+    assert likelihood.soft_monotonicity(technology, spec, data) == pytest.approx(0, abs=1e-12)
+    technology[0, 1] = -0.1  # of region 0, whose three units are then ten tolerances below
+    expected = 3 * stats.norm.logcdf(-10)
+    assert likelihood.soft_monotonicity(technology, spec, data) == pytest.approx(expected, rel=1e-10)
+    free = spec_of(technology="translog")
+    with_wall, without = (log_density_and_values(s)[0] for s in (spec, free))
+    x = np.random.default_rng(3).uniform(-1, 1, log_density_and_values(free)[1])
+    (a, values), (b, _) = with_wall(x), without(x)
+    wall = likelihood.soft_monotonicity(np.asarray(values["technology"]), spec, data)
+    assert float(a - b) == pytest.approx(wall, rel=1e-9, abs=1e-9)
 
 
 def test_an_unknown_form_is_refused():
