@@ -158,8 +158,11 @@ def summary(records: list[dict]) -> dict[str, float]:
         "replicates": len(records),
         "elasticity coverage": float(np.mean([r["elasticities_covered"] for r in records])),
         "efficiency coverage": float(np.mean([r["efficiencies_covered"] for r in records])),
-        "divergent fits": float(np.mean([r["divergences"] > 0 for r in records])),
+        "divergent fits": int(sum(r["divergences"] > 0 for r in records)),
+        "fits with R-hat above 1.01": int(sum(r["rhat"] > 1.01 for r in records)),
     }
+    for what in ("elasticities", "efficiencies"):
+        out[f"Monte-Carlo se, {what}"] = float(np.std([r[f"{what}_covered"] for r in records], ddof=1) / np.sqrt(len(records)))
     for what in ("elasticity", "efficiency"):
         for peer in ("ml by region", "ml pooled"):
             pairs = [(r[f"{what}_errors"]["bayes"], r[f"{what}_errors"][peer]) for r in records if peer in r[f"{what}_errors"]]
