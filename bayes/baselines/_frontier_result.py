@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from bayes.aggregation import Groups, group_rows
 from bayes.baselines._frontier_efficiency import efficiency_of_rows
 from bayes.baselines._frontier_likelihood import Structure
 from bayes.baselines._frontier_parameters import Reported, report_parameters
@@ -18,7 +19,7 @@ from bayes.baselines._frontier_solution import Solution, Status
 from bayes.baselines._frontier_tests import LikelihoodRatioTest, likelihood_ratio_test
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
-from bayes.frontier.aggregation import Groups, group_rows, row_index
+from bayes.frontier.aggregation import row_index
 from bayes.frontier.data import FrontierData
 from bayes.frontier.efficiency import ESTIMATORS
 from bayes.frontier.elasticities import slopes

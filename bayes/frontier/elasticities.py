@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes.aggregation import group_rows, stacked, table
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.frontier import technology as tech
-from bayes.frontier.aggregation import group_rows, linear_in_rows, linear_mean, mean_by_draw, row_index, rows_of, stacked, table
+from bayes.frontier.aggregation import linear_in_rows, linear_mean, mean_by_draw, row_index, rows_of
 from bayes.frontier.data import FrontierData
 from bayes.frontier.likelihood import Parameters
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes.aggregation import group_rows, stacked, table
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
-from bayes.frontier.aggregation import group_rows, mean_by_draw, row_index, stacked, table
+from bayes.frontier.aggregation import mean_by_draw, row_index
 from bayes.frontier.data import FrontierData
 from bayes.frontier.inefficiency import draw_inefficiency
 from bayes.frontier.likelihood import Parameters

@@ -18,21 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes.aggregation import Groups, RowIndex, group_rows, stacked, table
 from bayes.errors import ProductivityWarning, SpecificationError, warn_user
 from bayes.estimates import Estimates
 from bayes.frontier import technology as tech
-from bayes.frontier.aggregation import (
-    Groups,
-    RowIndex,
-    count_draws,
-    group_rows,
-    linear_in_rows,
-    mean_by_draw,
-    row_index,
-    rows_of,
-    stacked,
-    table,
-)
+from bayes.frontier.aggregation import count_draws, linear_in_rows, mean_by_draw, row_index, rows_of
 from bayes.frontier.data import FrontierData
 from bayes.frontier.elasticities import scale_variables, slopes
 from bayes.frontier.likelihood import Parameters

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bayes.errors import SpecificationError
-from bayes.frontier import aggregation
+from bayes import aggregation
 from bayes.frontier import inefficiency as ie
 from bayes.frontier.data import frontier_data
 from bayes.frontier.efficiency import determinant_effects, exceedance, mean_efficiency, ranks

@@ -7,11 +7,11 @@ import warnings
 import numpy as np
 import pytest
 
+from bayes.aggregation import AGGREGATIONS
 from bayes.errors import ProductivityWarning, SpecificationError
 from bayes.frontier import inefficiency as ie
 from bayes.frontier import productivity as pr
 from bayes.frontier import technology as tech
-from bayes.frontier.aggregation import AGGREGATIONS
 from bayes.frontier.data import frontier_data
 from bayes.frontier.likelihood import residuals
 from tests.frontier.posteriors import data_of, made_up_draws, panel_of, spec_of, synthetic_frame
