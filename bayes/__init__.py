@@ -20,7 +20,7 @@ _HOMES = {
     "Comparison": "bayes.comparison",
     "report": "bayes.reporting.document",
 }
-_MODULES = ("datasets", "baselines", "plots", "errors")
+_MODULES = ("datasets", "baselines", "measure", "plots", "errors")
 
 __all__ = [*_HOMES, *_MODULES]
 __version__ = "0.1.0"

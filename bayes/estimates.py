@@ -113,6 +113,13 @@ class Estimates:
             keep &= self.frame[column].isin(list(allowed)).to_numpy()
         return replace(self, frame=self.frame[keep].reset_index(drop=True), draws=None if self.draws is None else self.draws[keep])
 
+    def relabel(self, **names: dict[Any, Any]) -> Estimates:
+        """Other words in the named columns, so that two methods' names for one thing meet: ``relabel(estimand={"malmquist": "tfpc"})``."""
+        unknown = [column for column in names if column not in self.frame]
+        if unknown:
+            raise SpecificationError(f"Unknown columns {unknown}. Columns: {list(self.frame.columns)}.")
+        return replace(self, frame=self.frame.assign(**{c: self.frame[c].replace(words) for c, words in names.items()}))
+
     def __add__(self, other: Estimates) -> Estimates:
         """Rows of both. Draws are kept when both have the same number of them."""
         if not isinstance(other, Estimates):

@@ -89,6 +89,15 @@ def test_where_keeps_draws_beside_their_rows(draws, posterior):
         posterior.where(regoin="West")
 
 
+def test_relabel_renames_words_in_a_column(posterior):
+    renamed = posterior.relabel(estimand={"att": "effect"})
+    assert set(renamed.frame.estimand) == {"effect"}
+    assert set(posterior.frame.estimand) == {"att"}
+    assert renamed.draws is posterior.draws
+    with pytest.raises(SpecificationError, match="estimnd"):
+        posterior.relabel(estimnd={})
+
+
 def test_sum_stacks_rows_and_draws(draws, posterior):
     both = posterior + posterior.where(term="simple")
     assert len(both) == 4

@@ -18,12 +18,15 @@ MODULES = sorted(HOUSE.rglob("*.py"))
 GROUND_FLOOR = ("panel", "estimates", "errors", "priors", "datasets", "comparison")
 KERNELS = (
     *("did/cells", "did/groups", "did/cross_products"),
+    *("measure/_linear_programs", "measure/_technologies", "measure/_quantities", "measure/_malmquist"),
+    *("measure/_inequality_kernels", "measure/_entropy", "measure/_chains", "measure/_rows", "measure/_values"),
     *("frontier/normal", "frontier/densities", "frontier/quadrature", "frontier/technology", "frontier/data", "frontier/likelihood"),
 )
 """Numerical kernels: pure functions on arrays. A kernel that is added belongs on this list."""
 
 SAMPLERS = {"nutpie", "numpyro", "blackjax", "pymc.sampling"}
 ESTIMATORS = {"pyfixest", "diff_diff", "moderndid", "csdid", "differences", "linearmodels", "statsmodels"}
+SOLVERS = {"highspy"}
 DRAWING = {"matplotlib", "jinja2", "docx", "maketables"}
 LONGEST = 450
 
@@ -70,6 +73,8 @@ def test_rooms_import_only_what_is_theirs(file):
         assert not reaches(file, SAMPLERS), "only inference/ imports samplers"
     if room(file) != "baselines":
         assert not reaches(file, ESTIMATORS), "only baselines/ imports other estimators"
+    if room(file) != "measure":
+        assert not reaches(file, SOLVERS), "only measure/ solves linear programs"
     if room(file) not in ("plots", "reporting"):
         assert not reaches(file, DRAWING), "only plots/ and reporting/ draw and typeset"
 
@@ -77,7 +82,7 @@ def test_rooms_import_only_what_is_theirs(file):
 @pytest.mark.parametrize("file", MODULES, ids=place)
 def test_heavy_packages_are_imported_inside_functions(file):
     """At the top of a module they would be paid for by everything that imports it; nothing but TYPE_CHECKING may do so."""
-    heavy = {"pymc", "pytensor", "jax", "arviz"} | SAMPLERS | ESTIMATORS | DRAWING
+    heavy = {"pymc", "pytensor", "jax", "arviz"} | SAMPLERS | ESTIMATORS | SOLVERS | DRAWING
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import):
             names = {alias.name for alias in node.names}

@@ -1,0 +1,276 @@
+"""Reference technologies and distances to them: directional (radial as a special case), slack-based, and slack-based super-efficiency.
+
+A technology is spanned by reference units with inputs x, outputs y and undesirable outputs b: all (x, y, b) with Σλx ≤ x, Σλy ≥ y and
+Σλb = b (weak disposability) or ≤ b (strong) for some λ ≥ 0, where Σλ = 1 (variable returns), ≤ 1 (non-increasing), ≥ 1 (non-decreasing) or is
+free (constant). Weak disposability with a bound on Σλ gives every unit its own abatement factor (Kuosmanen 2005, American Journal of
+Agricultural Economics 87(4)): one factor for all units is no convex technology.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from bayes.errors import SpecificationError
+from bayes.measure._linear_programs import Changes, Program, Status, solve
+
+
+class Returns(StrEnum):
+    """Returns to scale of a technology."""
+
+    CONSTANT = "crs"
+    VARIABLE = "vrs"
+    NON_INCREASING = "nirs"
+    NON_DECREASING = "ndrs"
+
+
+_INTENSITY_BOUNDS = {Returns.VARIABLE: (1.0, 1.0), Returns.NON_INCREASING: (-np.inf, 1.0), Returns.NON_DECREASING: (1.0, np.inf)}
+
+
+@dataclass(frozen=True, eq=False)
+class Quantities:
+    """Inputs (n, m), outputs (n, s) and undesirable outputs (n, q) of units, or a direction with the same columns."""
+
+    inputs: np.ndarray
+    outputs: np.ndarray
+    bads: np.ndarray
+
+    def __len__(self) -> int:
+        return self.inputs.shape[0]
+
+    def only(self, rows: np.ndarray) -> Quantities:
+        return Quantities(self.inputs[rows], self.outputs[rows], self.bads[rows])
+
+    def stacked(self) -> np.ndarray:
+        """Inputs, outputs and undesirable outputs side by side, (n, m + s + q)."""
+        return np.hstack([self.inputs, self.outputs, self.bads])
+
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        return self.inputs.shape[1], self.outputs.shape[1], self.bads.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Technology:
+    """Reference units with the assumptions that span a technology from them."""
+
+    reference: Quantities
+    returns: Returns = Returns.CONSTANT
+    weak: bool = False
+
+    @property
+    def abates(self) -> bool:
+        """Whether units need abatement factors of their own: weak disposability with a bound on intensities."""
+        return self.weak and self.returns != Returns.CONSTANT and self.reference.bads.shape[1] > 0
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One score a unit.
+
+    Attributes
+    ----------
+    value : array (k,), NaN where there is no optimum
+    status : array (k,) of :class:`Status`
+    slacks : array (k, m + s + q) in units of the data, or None
+    intensities : array (k, n) weights of the reference units, or None
+    """
+
+    value: np.ndarray
+    status: np.ndarray
+    slacks: np.ndarray | None = None
+    intensities: np.ndarray | None = None
+
+
+def radial_direction(evaluated: Quantities, orientation: str) -> Quantities:
+    """Direction of the radial measures: input contracts x, output expands y (1 + β = φ, 1 − β = θ)."""
+    zero = Quantities(*(np.zeros_like(part) for part in (evaluated.inputs, evaluated.outputs, evaluated.bads)))
+    if orientation == "input":
+        return Quantities(evaluated.inputs, zero.outputs, zero.bads)
+    if orientation == "output":
+        return Quantities(zero.inputs, evaluated.outputs, zero.bads)
+    raise SpecificationError(f"orientation must be 'input' or 'output', got {orientation!r}.")
+
+
+def directional(
+    technology: Technology, evaluated: Quantities, direction: Quantities, left_out: np.ndarray | None = None, detail: bool = False,
+    backend: str = "auto",
+) -> Scores:  # fmt: skip
+    """Largest β with (x − βg_x, y + βg_y, b − βg_b) in the technology (Chambers, Chung & Färe 1998); negative outside of it.
+
+    ``left_out`` (k,) is the reference unit that each evaluated unit may not use (−1: none): super-efficiency. ``detail`` adds slacks left
+    after the movement, from a second program that makes their sum (each over the reference's median) largest, and intensities.
+    """
+    base, n = _technology_rows(technology), len(technology.reference)
+    rows = base.shape[0]
+    widths = technology.reference.widths
+    matrix = np.column_stack([base, np.zeros(rows)])
+    score = matrix.shape[1] - 1
+    program = Program(
+        np.r_[np.zeros(score), -1.0], np.r_[np.zeros(score), -np.inf], np.full(score + 1, np.inf), matrix,
+        np.arange(sum(widths)), np.full(sum(widths), score),
+    )  # fmt: skip
+    low, high = _bounds(technology, evaluated)
+    found = solve(program, Changes(direction.stacked(), low, high, _closed(technology, left_out, n)), backend=backend)
+    scores = Scores(np.where(found.status == Status.OPTIMAL, -found.value, np.nan), found.status)
+    return _with_slacks(scores, technology, evaluated, direction, left_out, backend) if detail else scores
+
+
+def slack_based(
+    technology: Technology, evaluated: Quantities, orientation: str = "none", detail: bool = False, backend: str = "auto"
+) -> Scores:
+    """Slack-based efficiency ρ of Tone (2001, eq. 8), with undesirable outputs Tone (2003); ``orientation`` "none", "input" or "output".
+
+    ρ = (1 − mean s⁻/x) / (1 + mean over outputs and undesirable outputs of s/y), the numerator or the denominator alone when oriented,
+    by the Charnes–Cooper transformation with t the inverse of the denominator. Undesirable outputs are strongly disposable (b ≥ Σλb).
+    """
+    require_strong(technology)
+    base, n = _technology_rows(technology), len(technology.reference)
+    m, s, q = technology.reference.widths
+    k, own = m + s + q, evaluated.stacked()
+    extra = base.shape[0] - k
+    signs = np.r_[np.ones(m), -np.ones(s), np.ones(q)]
+    inputs, rest = orientation in ("none", "input"), orientation in ("none", "output")
+    if orientation not in ("none", "input", "output"):
+        raise SpecificationError(f"orientation of a slack-based measure must be 'none', 'input' or 'output', got {orientation!r}.")
+    # Columns: intensities, slacks as shares of the unit's own quantities, t. Rows: quantities, returns, denominator.
+    matrix = np.zeros((k + extra + 1, n + k + 1))
+    matrix[: k + extra, :n] = base
+    in_denominator = np.r_[np.zeros(m), np.full(s + q, 1 / (s + q))] if rest else np.zeros(k)
+    matrix[-1, n : n + k], matrix[-1, -1] = in_denominator, 1.0
+    if extra:
+        matrix[k, -1] = -1.0  # the sum of intensities is bounded by t
+    cost = np.r_[np.zeros(n), np.full(m, -1 / m) if inputs else np.zeros(m), np.zeros(s + q), 1.0]
+    every = np.arange(k)
+    places = np.r_[every, every], np.r_[n + every, np.full(k, n + k)]
+    program = Program(cost, np.zeros(n + k + 1), np.full(n + k + 1, np.inf), matrix, *places)
+    entries = np.hstack([own, -signs * own])
+    low, high = np.zeros((len(evaluated), k + extra + 1)), np.zeros((len(evaluated), k + extra + 1))
+    if extra:
+        low[:, k], high[:, k] = _relative_to_t(technology.returns)
+    low[:, -1] = high[:, -1] = 1.0
+    found = solve(program, Changes(entries, low, high), columns=detail, backend=backend)
+    value = np.where(found.status == Status.OPTIMAL, found.value, np.nan)
+    if not detail:
+        return Scores(value, found.status)
+    t = found.columns[:, -1:]
+    return Scores(value, found.status, found.columns[:, n : n + k] / t * own, found.columns[:, :n] / t)
+
+
+def slack_based_super(
+    technology: Technology, evaluated: Quantities, orientation: str = "none", left_out: np.ndarray | None = None, backend: str = "auto"
+) -> Scores:
+    """Slack-based super-efficiency of Tone (2002): how far a unit outside the technology must worsen to be reached by the reference, ≥ 1.
+
+    δ = (1 + mean of input increases/x) / (1 − mean of decreases of outputs and increases of undesirable outputs, each over its own
+    quantity); 1 for a unit that the reference reaches. With ``orientation`` "input" ("output") only inputs (outputs) move.
+    """
+    require_strong(technology)
+    base, n = _technology_rows(technology), len(technology.reference)
+    m, s, q = technology.reference.widths
+    k, own = m + s + q, evaluated.stacked()
+    extra = base.shape[0] - k
+    signs = np.r_[np.ones(m), -np.ones(s), np.ones(q)]
+    if orientation not in ("none", "input", "output"):
+        raise SpecificationError(f"orientation of a slack-based measure must be 'none', 'input' or 'output', got {orientation!r}.")
+    # Columns: intensities, worsening as shares of the unit's own quantities, t. Rows: quantities, returns, denominator, decreases ≤ t.
+    matrix = np.zeros((k + extra + 1 + s, n + k + 1))
+    matrix[: k + extra, :n] = base
+    matrix[k + extra, n + m : n + k], matrix[k + extra, -1] = -1 / (s + q), 1.0
+    matrix[k + extra + 1 + np.arange(s), n + m + np.arange(s)] = 1.0
+    matrix[k + extra + 1 :, -1] = -1.0
+    if extra:
+        matrix[k, -1] = -1.0
+    cost = np.r_[np.zeros(n), np.full(m, 1 / m), np.zeros(s + q), 1.0]
+    upper = np.full(n + k + 1, np.inf)
+    if orientation == "input":
+        upper[n + m : n + k] = 0.0
+    if orientation == "output":
+        upper[n : n + m] = 0.0
+    every = np.arange(k)
+    program = Program(cost, np.zeros(n + k + 1), upper, matrix, np.r_[every, every], np.r_[n + every, np.full(k, n + k)])
+    # Σλx − x·φ ≤ t x; Σλy + y·ψ ≥ t y, written as −Σλy − y·ψ ≤ −t y; Σλb − b·φ ≤ t b: one sign pattern.
+    entries = np.hstack([-own, -signs * own])
+    low, high = np.full((len(evaluated), k + extra + 1 + s), -np.inf), np.zeros((len(evaluated), k + extra + 1 + s))
+    if extra:
+        low[:, k], high[:, k] = _relative_to_t(technology.returns)
+    low[:, k + extra] = high[:, k + extra] = 1.0
+    found = solve(program, Changes(entries, low, high, None if left_out is None else left_out[:, None]), backend=backend)
+    return Scores(np.where(found.status == Status.OPTIMAL, found.value, np.nan), found.status)
+
+
+def require_strong(technology: Technology) -> None:
+    if technology.weak:
+        raise SpecificationError(
+            "Slack-based measures take undesirable outputs as strongly disposable (Tone 2003). Use disposability='strong', or a directional "
+            "measure."
+        )
+
+
+# ── rows of a technology ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _technology_rows(technology: Technology) -> np.ndarray:
+    """Coefficients of intensities: rows x, −y, b, and Σλ unless returns are constant; abatement adds a second set of columns."""
+    reference = technology.reference
+    rows = np.vstack([reference.inputs.T, -reference.outputs.T, reference.bads.T])
+    if technology.returns == Returns.CONSTANT:
+        return rows
+    rows = np.vstack([rows, np.ones(len(reference))])
+    if not technology.abates:
+        return rows
+    _, s, q = reference.widths
+    idle = np.vstack([reference.inputs.T, np.zeros((s + q, len(reference))), np.ones(len(reference))])
+    return np.hstack([rows, idle])
+
+
+def _bounds(technology: Technology, evaluated: Quantities) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the rows of :func:`_technology_rows` at each evaluated unit."""
+    high = np.hstack([evaluated.inputs, -evaluated.outputs, evaluated.bads])
+    low = np.full_like(high, -np.inf)
+    if technology.weak and evaluated.bads.shape[1]:
+        low[:, -evaluated.bads.shape[1] :] = evaluated.bads
+    if technology.returns == Returns.CONSTANT:
+        return low, high
+    ends = _INTENSITY_BOUNDS[technology.returns]
+    return tuple(np.column_stack([side, np.full(len(evaluated), end)]) for side, end in zip((low, high), ends, strict=True))
+
+
+def _relative_to_t(returns: Returns) -> tuple[float, float]:
+    """Bounds of Σλ − t, where t scales the intensities of a fractional program."""
+    low, high = _INTENSITY_BOUNDS[returns]
+    return (0.0 if np.isfinite(low) else -np.inf), (0.0 if np.isfinite(high) else np.inf)
+
+
+def _closed(technology: Technology, left_out: np.ndarray | None, n: int) -> np.ndarray | None:
+    if left_out is None:
+        return None
+    columns = [left_out, np.where(left_out >= 0, left_out + n, -1)] if technology.abates else [left_out]
+    return np.column_stack(columns)
+
+
+def _with_slacks(
+    scores: Scores, technology: Technology, evaluated: Quantities, direction: Quantities, left_out: np.ndarray | None, backend: str
+) -> Scores:
+    """The second program: at β*, the largest sum of slacks, each over the median of its quantity in the reference set."""
+    base, n = _technology_rows(technology), len(technology.reference)
+    k, columns = sum(technology.reference.widths), base.shape[1]
+    size = np.array([np.median(column[column > 0]) if (column > 0).any() else 1.0 for column in technology.reference.stacked().T])
+    slack = np.vstack([np.eye(k), np.zeros((base.shape[0] - k, k))])
+    done = np.flatnonzero(scores.status == Status.OPTIMAL)
+    beta = scores.value[done, None]
+    here, way = evaluated.only(done), direction.only(done)
+    target = Quantities(here.inputs - beta * way.inputs, here.outputs + beta * way.outputs, here.bads - beta * way.bads)
+    low, high = _bounds(technology, target)
+    low[:, :k] = high[:, :k]
+    upper = np.full(columns + k, np.inf)
+    if technology.weak:
+        upper[columns + k - technology.reference.widths[2] :] = 0.0
+    program = Program(np.r_[np.zeros(columns), -1 / size], np.zeros(columns + k), upper, np.hstack([base, slack]), *(np.empty(0, int),) * 2)
+    closed = _closed(technology, None if left_out is None else left_out[done], n)
+    found = solve(program, Changes(np.empty((done.size, 0)), low, high, closed), columns=True, backend=backend)
+    slacks, intensities = np.full((len(evaluated), k), np.nan), np.full((len(evaluated), n), np.nan)
+    slacks[done], intensities[done] = found.columns[:, columns : columns + k], found.columns[:, :n]
+    return Scores(scores.value, scores.status, slacks, intensities)
