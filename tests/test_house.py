@@ -20,6 +20,7 @@ KERNELS = (
     *("did/cells", "did/groups", "did/cross_products"),
     *("measure/_linear_programs", "measure/_technologies", "measure/_quantities", "measure/_malmquist"),
     *("measure/_inequality_kernels", "measure/_entropy", "measure/_chains", "measure/_rows", "measure/_values"),
+    *("measure/_log_t", "measure/_clubs_search", "measure/_growth_regression"),
     *("frontier/normal", "frontier/densities", "frontier/quadrature", "frontier/technology", "frontier/data", "frontier/likelihood"),
 )
 """Numerical kernels: pure functions on arrays. A kernel that is added belongs on this list."""

@@ -163,5 +163,5 @@ class FrontierFit(Fit):
         if weights is not None and (rows <= 0).any():
             raise SpecificationError(f"Column {weights!r} cannot weight rows: it has values that are not positive.")
         out = function(self.parameters(), self.model, self.data, by=by, level=level, weights=rows, source=self.source, **options)
-        meta = {"outcome": self.model.output, "verdict": self.diagnose().verdict, "passed": self.diagnose().passed}
+        meta = {"outcome": self.model.output, "verdict": self.diagnose().verdict, "passed": self.diagnose().passed, "frontier": self.model}
         return replace(out, meta=meta) if isinstance(out, Estimates) else out
