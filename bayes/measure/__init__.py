@@ -11,6 +11,7 @@ from typing import Any
 _HOMES: dict[str, str] = {
     "dea": "bayes.measure._dea",
     "malmquist": "bayes.measure._malmquist",
+    "growth_difference": "bayes.measure._growth_difference",
     "three_stage": "bayes.measure._three_stage",
     "composite_index": "bayes.measure._index",
     "coupling_coordination": "bayes.measure._coupling",

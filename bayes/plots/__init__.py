@@ -15,11 +15,18 @@ _HOMES = {
     "prior_posterior": "bayes.plots._distributions",
     "predictive_check": "bayes.plots._distributions",
     "rank_plot": "bayes.plots._ranks",
+    "placebo": "bayes.plots._placebo",
     "treatment_timing": "bayes.plots._timing",
+    "sensitivity": "bayes.plots._sensitivity",
     "efficiency": "bayes.plots._efficiency",
     "elasticities": "bayes.plots._elasticities",
     "productivity": "bayes.plots._productivity",
     "tile_map": "bayes.plots._tile_map",
+    "heat_map": "bayes.plots._heat_map",
+    "gini_decomposition": "bayes.plots._inequality",
+    "transition_paths": "bayes.plots._clubs",
+    "club_map": "bayes.plots._clubs",
+    "transition_matrix": "bayes.plots._transitions",
 }
 
 __all__ = [*_HOMES]

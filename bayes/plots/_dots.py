@@ -89,5 +89,7 @@ def refuse_repeated(frame: pd.DataFrame, keys: list[str], remedy: str) -> None:
     """Raise :class:`SpecificationError` when a point would be drawn twice."""
     repeated = frame.duplicated(keys)
     if repeated.any():
-        where = ", ".join(f"{key} {frame[repeated].iloc[0][key]!r}" for key in keys)
+        first = frame[repeated].iloc[0]
+        named = [(key, first[key]) for key in keys if first[key] != "" and not pd.isna(first[key])]
+        where = ", ".join(f"{key} {value!r}" if isinstance(value, str) else f"{key} {value:g}" for key, value in named)
         raise SpecificationError(f"There are several estimates for {where}. {remedy}")

@@ -30,7 +30,7 @@ def forest(
     ----------
     *estimates : Estimates
         Rows with the column ``by`` filled; rows without it (the overall effect) come last.
-    by : {"region", "cohort", "period", "unit"}
+    by : {"region", "cohort", "period", "unit", "term"}
         Column that names the groups.
     outcome : str
         Outcome and its unit, for the horizontal axis.
@@ -177,9 +177,17 @@ def _group_axis(axes: Axes, sources: list[tuple[str, pd.DataFrame, Any]], groups
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=s.FAINT, linewidth=0.6, zorder=0)
     axes.set_axisbelow(True)
-    axes.set_xlabel(f"effect on {outcome}" if outcome else "effect")
+    axes.set_xlabel(_shown(sources, outcome))
     if groups[-1] == "" and len(groups) > 1:
         axes.axhline(len(groups) - 1.5, color=s.FAINT, linewidth=0.8, zorder=0)
+
+
+def _shown(sources: list[tuple[str, pd.DataFrame, Any]], outcome: str) -> str:
+    """Words for the horizontal axis: an effect, or what else the rows estimate (a weight, an index)."""
+    estimands = {str(name) for _, frame, _ in sources for name in frame["estimand"]}
+    if len(estimands) != 1 or (name := next(iter(estimands))).startswith("att") or not name:
+        return f"effect on {outcome}" if outcome else "effect"
+    return f"{name.replace('_', ' ')} ({outcome})" if outcome else name.replace("_", " ")
 
 
 def _with_level(name: str, frame: pd.DataFrame) -> str:

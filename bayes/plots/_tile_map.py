@@ -12,6 +12,7 @@ from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.plots import _dots as d
 from bayes.plots import _style as s
+from bayes.plots._panels import ink_on
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +44,8 @@ US_NAMES: dict[str, str] = {part.split(" ", 1)[1]: part[:2] for part in " ".join
 """Name → postal code."""
 _OPTIONAL = {"AK", "HI", "DC"}
 """Drawn only where they have a value: most state panels cover the 48 contiguous states."""
-_SHADES = ("#E4EEF5", "#8FBBDA", "#0072B2", "#00324F")
+SHADES = ("#E4EEF5", "#8FBBDA", "#0072B2", "#00324F")
+"""From the lowest to the highest value."""
 
 
 def tile_map(
@@ -90,7 +92,9 @@ def tile_map(
         figure, axes = s.canvas(width, rows * tile + 0.75)
         scale = _scale(shown)
         for name, place in places.items():
-            _tile(axes, names[name], found.get(name, np.nan), place, scale, tile)
+            value = found.get(name, np.nan)
+            known = np.isfinite(value)
+            draw_tile(axes, names[name], place, scale.to_rgba(value) if known else None, _number(value) if known else "", tile)
         axes.set_xlim(-0.02, columns + 0.02)
         axes.set_ylim(rows + 0.02, -0.02)
         axes.set_aspect("equal")
@@ -113,6 +117,13 @@ def us_state_codes(labels: Iterable[Any]) -> dict[str, str] | None:
             return None
         out[label] = code
     return out
+
+
+def us_places(codes: set[str]) -> dict[str, tuple[int, int]]:
+    """Places of the 48 contiguous states, and of AK, HI and DC where they are among the ``codes``."""
+    drawn = {code: place for code, place in US_GRID.items() if code in codes or code not in _OPTIONAL}
+    top = min(row for row, _ in drawn.values())
+    return {code: (row - top, column) for code, (row, column) in drawn.items()}
 
 
 def _by_label(values: Any) -> dict[str, float]:
@@ -139,9 +150,8 @@ def _on_us_grid(found: dict[str, float]) -> tuple[dict[str, float], dict[str, tu
         if code in by_code:
             raise SpecificationError(f"Two labels stand for {code}: give each state once.")
         by_code[code] = value
-    drawn = {code: place for code, place in US_GRID.items() if code in by_code or code not in _OPTIONAL}
-    top = min(row for row, _ in drawn.values())
-    return by_code, {code: (row - top, column) for code, (row, column) in drawn.items()}, {code: code for code in drawn}
+    places = us_places(set(by_code))
+    return by_code, places, {code: code for code in places}
 
 
 def _check(found: Mapping[str, float], places: Mapping[str, tuple[int, int]]) -> None:
@@ -163,25 +173,24 @@ def _scale(shown: np.ndarray) -> Any:
 
     low, high = float(shown.min()), float(shown.max())
     margin = 0.5 * max(abs(low), 1e-6) * 0.01 if high - low < 1e-12 else 0.0
-    return ScalarMappable(Normalize(low - margin, high + margin), LinearSegmentedColormap.from_list("tiles", _SHADES))
+    return ScalarMappable(Normalize(low - margin, high + margin), LinearSegmentedColormap.from_list("tiles", SHADES))
 
 
-def _tile(axes: Axes, name: str, value: float, place: tuple[int, int], scale: Any, inches: float) -> None:
+def draw_tile(axes: Axes, name: str, place: tuple[int, int], face: Any, words: str, inches: float) -> None:
+    """A tile with its name, and with ``words`` below where it is large enough; without a ``face`` it is an empty frame."""
     from matplotlib.patches import Rectangle
 
     row, column = place
-    known = np.isfinite(value)
-    face = scale.to_rgba(value) if known else "white"
+    known = face is not None
     edge = "white" if known else s.FAINT
-    axes.add_patch(Rectangle((column + 0.03, row + 0.03), 0.94, 0.94, facecolor=face, edgecolor=edge, linewidth=0.8))
-    light = known and np.dot(face[:3], [0.299, 0.587, 0.114]) < 0.55
-    colour = "white" if light else s.INK if known else s.MUTED
-    with_number = known and inches >= 0.5
+    axes.add_patch(Rectangle((column + 0.03, row + 0.03), 0.94, 0.94, facecolor=face if known else "white", edgecolor=edge, linewidth=0.8))
+    colour = ink_on(face) if known else s.MUTED
+    with_words = known and words != "" and inches >= 0.5
     fits = max(2, int(inches * 0.94 / 0.075))
     text = name if len(name) <= fits else name[: fits - 1] + "."
-    axes.text(column + 0.5, row + (0.36 if with_number else 0.5), text, ha="center", va="center", fontsize=8.5, color=colour)
-    if with_number:
-        axes.text(column + 0.5, row + 0.68, _number(value), ha="center", va="center", fontsize=8, color=colour)
+    axes.text(column + 0.5, row + (0.36 if with_words else 0.5), text, ha="center", va="center", fontsize=8.5, color=colour)
+    if with_words:
+        axes.text(column + 0.5, row + 0.68, words, ha="center", va="center", fontsize=8, color=colour)
 
 
 def _number(value: float) -> str:

@@ -13,9 +13,17 @@ from typing import Any
 import pandas as pd
 
 from bayes.errors import SpecificationError
+from bayes.estimates import Estimates
+from bayes.reporting import measurement_sections
+from bayes.reporting.measurement_sections import is_measured
+from bayes.reporting.references import listed
 from bayes.reporting.sections import Section
 
-_FAMILIES = {"StaggeredDiD": "bayes.reporting.did_sections", "StochasticFrontier": "bayes.reporting.frontier_sections"}
+_FAMILIES = {
+    "StaggeredDiD": "bayes.reporting.did_sections",
+    "StochasticFrontier": "bayes.reporting.frontier_sections",
+    "Mediation": "bayes.reporting.mediation_sections",
+}
 """Name of the specification's class → module whose functions ``build_sections`` and ``default_title`` write its report."""
 
 
@@ -28,13 +36,14 @@ def report(
     outcome: str | None = None,
     time_unit: str = "periods",
     sections: Callable[..., Sequence[Section]] | None = None,
+    measured: Estimates | Sequence[Estimates] = (),
 ) -> Path:
     """Write one HTML file with everything that a reader needs to judge a fit: diagnostics, estimates, comparison, figures, data, methods.
 
     Parameters
     ----------
-    fit : DiDFit or FrontierFit
-        A fitted model; the class of ``fit.model`` chooses the sections.
+    fit : DiDFit, FrontierFit, MediationFit, Estimates or a list of Estimates
+        A fitted model, the class of ``fit.model`` chooses the sections; or what functions of ``bayes.measure`` return, a section each.
     path : str or Path
         File to write, ending in .html; folders are made. The file asks for nothing outside itself.
     comparison : Comparison, optional
@@ -50,6 +59,8 @@ def report(
         What one period is (``years``).
     sections : callable, optional
         ``sections(fit, comparison=, descriptive=, outcome=, time_unit=)`` returning Section objects, instead of the family's own.
+    measured : Estimates or list of Estimates, optional
+        Beside a fit: measured quantities (``bayes.measure``), a section each, before the methods.
 
     Returns
     -------
@@ -68,6 +79,8 @@ def report(
         )
     build = sections if sections is not None else _family_sections(fit)
     parts = build(fit, comparison=comparison, descriptive=descriptive, outcome=outcome, time_unit=time_unit)
+    if len(measured):
+        parts = _with_measured(parts, measured)
     page = render(parts, title or default_title(fit, outcome), language="en", warning=failure_of(fit))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page, encoding="utf-8")
@@ -83,17 +96,34 @@ def render(sections: Sequence[Section], title: str, language: str = "en", warnin
 
 def failure_of(fit: Any) -> str:
     """The verdict of a fit that failed its diagnostics, empty when it passed."""
+    if is_measured(fit):
+        return ""
     diagnosis = fit.diagnose()
     return "" if diagnosis.passed else str(diagnosis.verdict)
 
 
 def default_title(fit: Any, outcome: str | None = None) -> str:
     """The family's own heading; for a model without one the name of the data."""
+    if is_measured(fit):
+        return measurement_sections.default_title(fit, outcome)
     name = type(fit.model).__name__
     return import_module(_FAMILIES[name]).default_title(fit, outcome) if name in _FAMILIES else str(fit.panel.name)
 
 
+def _with_measured(parts: Sequence[Section], measured: Estimates | Sequence[Estimates]) -> tuple[Section, ...]:
+    """Measured quantities before the methods, their references among the others."""
+    extra = measurement_sections.sections_of(measured)
+    keys = measurement_sections.reference_keys([measured] if isinstance(measured, Estimates) else list(measured))
+    place = next((k for k, part in enumerate(parts) if part.anchor == "methods"), len(parts))
+    more = [
+        replace(part, paragraphs=tuple(sorted({*part.paragraphs, *listed(keys)}))) if part.references else part for part in parts[place:]
+    ]
+    return (*parts[:place], *extra, *more)
+
+
 def _family_sections(fit: Any) -> Callable[..., Sequence[Section]]:
+    if is_measured(fit):
+        return measurement_sections.build_sections
     name = type(fit.model).__name__
     if name not in _FAMILIES:
         raise SpecificationError(

@@ -77,6 +77,58 @@ REFERENCES: dict[str, str] = {
     "Analysis 18(1), 5–22.",
     "waldman1982": "Waldman, D. M. (1982). A stationary point for the stochastic frontier likelihood. Journal of Econometrics 18(2), "
     "275–279.",
+    "andersen1993": "Andersen, P., and Petersen, N. C. (1993). A procedure for ranking efficient units in data envelopment "
+    "analysis. Management Science 39(10), 1261–1264.",
+    "banker1984": "Banker, R. D., Charnes, A., and Cooper, W. W. (1984). Some models for estimating technical and scale "
+    "inefficiencies in data envelopment analysis. Management Science 30(9), 1078–1092.",
+    "barro1992": "Barro, R. J., and Sala-i-Martin, X. (1992). Convergence. Journal of Political Economy 100(2), 223–251.",
+    "chambers1998": "Chambers, R. G., Chung, Y., and Färe, R. (1998). Profit, directional distance functions, and Nerlovian "
+    "efficiency. Journal of Optimization Theory and Applications 98(2), 351–364.",
+    "charnes1978": "Charnes, A., Cooper, W. W., and Rhodes, E. (1978). Measuring the efficiency of decision making units. European "
+    "Journal of Operational Research 2(6), 429–444.",
+    "chung1997": "Chung, Y. H., Färe, R., and Grosskopf, S. (1997). Productivity and undesirable outputs: a directional distance "
+    "function approach. Journal of Environmental Management 51(3), 229–240.",
+    "dagum1997": "Dagum, C. (1997). A new approach to the decomposition of the Gini income inequality ratio. Empirical Economics "
+    "22(4), 515–531.",
+    "fare1994": "Färe, R., Grosskopf, S., Norris, M., and Zhang, Z. (1994). Productivity growth, technical progress, and "
+    "efficiency change in industrialized countries. American Economic Review 84(1), 66–83.",
+    "fried2002": "Fried, H. O., Lovell, C. A. K., Schmidt, S. S., and Yaisawarng, S. (2002). Accounting for environmental "
+    "effects and statistical noise in data envelopment analysis. Journal of Productivity Analysis 17, 157–174.",
+    "huangfu2018": "Huangfu, Q., and Hall, J. A. J. (2018). Parallelizing the dual revised simplex method. Mathematical "
+    "Programming Computation 10(1), 119–142.",
+    "hwang1981": "Hwang, C.-L., and Yoon, K. (1981). Multiple attribute decision making: methods and applications. Springer.",
+    "kuosmanen2005": "Kuosmanen, T. (2005). Weak disposability in nonparametric production analysis with undesirable outputs. "
+    "American Journal of Agricultural Economics 87(4), 1077–1082.",
+    "oh2010": "Oh, D. (2010). A global Malmquist–Luenberger productivity index. Journal of Productivity Analysis 34(3), 183–197.",
+    "pastor2005": "Pastor, J. T., and Lovell, C. A. K. (2005). A global Malmquist productivity index. Economics Letters 88(2), 266–271.",
+    "phillips2007": "Phillips, P. C. B., and Sul, D. (2007). Transition modeling and econometric convergence tests. Econometrica "
+    "75(6), 1771–1855.",
+    "phillips2009": "Phillips, P. C. B., and Sul, D. (2009). Economic transition and growth. Journal of Applied Econometrics 24(7), "
+    "1153–1185.",
+    "quah1993": "Quah, D. (1993). Empirical cross-section dynamics in economic growth. European Economic Review 37(2–3), 426–434.",
+    "ray1997": "Ray, S. C., and Desli, E. (1997). Productivity growth, technical progress, and efficiency change in "
+    "industrialized countries: comment. American Economic Review 87(5), 1033–1039.",
+    "rubin1981": "Rubin, D. B. (1981). The Bayesian bootstrap. Annals of Statistics 9(1), 130–134.",
+    "shannon1948": "Shannon, C. E. (1948). A mathematical theory of communication. Bell System Technical Journal 27(3), 379–423.",
+    "simar1998": "Simar, L., and Wilson, P. W. (1998). Sensitivity analysis of efficiency scores: how to bootstrap in "
+    "nonparametric frontier models. Management Science 44(1), 49–61.",
+    "simar1999": "Simar, L., and Wilson, P. W. (1999). Estimating and bootstrapping Malmquist indices. European Journal of "
+    "Operational Research 115(3), 459–471.",
+    "theil1967": "Theil, H. (1967). Economics and information theory. North-Holland.",
+    "tone2001": "Tone, K. (2001). A slacks-based measure of efficiency in data envelopment analysis. European Journal of "
+    "Operational Research 130(3), 498–509.",
+    "tone2002": "Tone, K. (2002). A slacks-based measure of super-efficiency in data envelopment analysis. European Journal of "
+    "Operational Research 143(1), 32–41.",
+    "baron1986": "Baron, R. M., and Kenny, D. A. (1986). The moderator–mediator variable distinction in social psychological research: "
+    "conceptual, strategic, and statistical considerations. Journal of Personality and Social Psychology 51(6), 1173–1182.",
+    "imai2010": "Imai, K., Keele, L., and Tingley, D. (2010). A general approach to causal mediation analysis. Psychological Methods "
+    "15(4), 309–334.",
+    "kenny2003": "Kenny, D. A., Korchmaros, J. D., and Bolger, N. (2003). Lower level mediation in multilevel models. Psychological "
+    "Methods 8(2), 115–128.",
+    "lewandowski2009": "Lewandowski, D., Kurowicka, D., and Joe, H. (2009). Generating random correlation matrices based on vines and "
+    "extended onion method. Journal of Multivariate Analysis 100(9), 1989–2001.",
+    "sobel1982": "Sobel, M. E. (1982). Asymptotic confidence intervals for indirect effects in structural equation models. Sociological "
+    "Methodology 13, 290–312.",
 }
 
 _SOURCES = {
@@ -92,6 +144,13 @@ _SOURCES = {
     "maximum likelihood": "waldman1982",
     "battese–coelli": "battese1988",
     "jlms": "jondrow1982",
+    "dea": "charnes1978",
+    "sbm": "tone2001",
+    "directional distance": "chambers1998",
+    "malmquist–luenberger": "chung1997",
+    "malmquist": "fare1994",
+    "highs": "huangfu2018",
+    "products of twfe": "sobel1982",
 }
 
 _SAMPLERS = {"nutpie": "seyboldt", "numpyro": "phan2019", "blackjax": "cabezas2024"}

@@ -42,7 +42,6 @@ def drawn_text(figure, monkeypatch) -> list:
     from matplotlib.text import Text
 
     canvas, seen, draw = FigureCanvasAgg(figure), [], Text.draw
-    canvas.draw()
     with monkeypatch.context() as patch:
         patch.setattr(Text, "draw", lambda self, renderer: (seen.append(self), draw(self, renderer)))
         canvas.draw()

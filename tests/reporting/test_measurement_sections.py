@@ -1,0 +1,88 @@
+"""Measured quantities in a report: sections of their own, alone on a page and beside a fit."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import bayes
+from bayes.errors import SpecificationError
+from bayes.estimates import Estimates
+from bayes.reporting.measurement_sections import reference_keys, sections_of
+
+CONVENTION = "efficiency is the share of attainable outputs; 1 is best practice"
+
+
+def scores(title: str = "DEA, output-oriented", missing: bool = False) -> Estimates:
+    """Made-up scores of six units in three periods, two regions."""
+    rng = np.random.default_rng(5)
+    rows = [
+        {"estimand": "efficiency", "term": "unit:period", "unit": f"u{u}", "region": "NS"[u % 2], "period": float(t), "source": "DEA, VRS",
+         "estimate": rng.uniform(0.5, 1)}
+        for u in range(6) for t in (2001, 2002, 2003)
+    ]  # fmt: skip
+    if missing:
+        rows[4] |= {"estimate": np.nan, "identified": False, "note": "infeasible: no such point"}
+    return Estimates.from_rows(rows, title=title, convention=CONVENTION)
+
+
+def growth() -> Estimates:
+    rows = [
+        {"estimand": name, "term": "region:period", "region": r, "period": float(t), "source": "Malmquist, output", "estimate": 1.01}
+        for name in ("malmquist", "ec", "tc") for r in "NS" for t in (2002, 2003)
+    ]  # fmt: skip
+    return Estimates.from_rows(rows, title="Malmquist index")
+
+
+def test_a_section_says_how_to_read_the_numbers_and_what_is_missing():
+    section, other = sections_of([scores(missing=True), growth()])
+    assert section.title == "DEA, output-oriented"
+    assert section.paragraphs[0] == CONVENTION.capitalize() + "."
+    assert "1 of 18 values do not exist (infeasible: no such point)" in section.paragraphs[1]
+    assert len(section.figures) == 1
+    assert section.tables[0].frame.shape == (6, 4)
+    assert section.tables[0].folded
+    assert len(other.tables) == 3
+    assert len(other.figures) == 1
+
+
+def test_two_tables_with_one_title_get_anchors_of_their_own():
+    anchors = [s.anchor for s in sections_of([scores(), scores(), scores()])]
+    assert len(set(anchors)) == 3
+
+
+def test_a_matrix_with_a_missing_score_keeps_its_row_and_column():
+    one = scores(missing=True)
+    frame = sections_of(one)[0].tables[0].frame
+    assert frame.isna().sum().sum() == 1
+
+
+def test_references_follow_sources_and_estimands():
+    keys = reference_keys([scores(), growth()])
+    assert {"charnes1978", "fare1994"} <= set(keys)
+
+
+def test_a_page_of_measured_quantities_alone(tmp_path):
+    page = bayes.report([scores(), growth()], tmp_path / "m.html").read_text(encoding="utf-8")
+    assert "<title>DEA, output-oriented" in page
+    assert len(re.findall("data:image", page)) == 4  # two figures, each for the page and for a phone
+    assert "Färe" in page
+    bayes.report(scores(), tmp_path / "one.html", title="Own heading")
+    assert "Own heading" in (tmp_path / "one.html").read_text(encoding="utf-8")
+
+
+def test_measured_quantities_beside_a_fit(tmp_path):
+    from tests.reporting.frontier_fakes import fabricated_frontier
+
+    page = bayes.report(fabricated_frontier(), tmp_path / "f.html", measured=[scores()]).read_text(encoding="utf-8")
+    order = [page.index(f'id="{anchor}"') for anchor in ("headline", "measured-dea-output-oriented", "methods", "references")]
+    assert order == sorted(order)
+    assert "Charnes" in page
+
+
+@pytest.mark.parametrize("wrong", [[], "text", [1], 5])
+def test_anything_else_is_refused(wrong):
+    with pytest.raises(SpecificationError, match=r"bayes\.measure"):
+        sections_of(wrong)
