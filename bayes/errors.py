@@ -64,6 +64,10 @@ class NoComparisonError(DataError):
     """No never- or not-yet-treated observation is left to compare with."""
 
 
+class DoseError(DataError):
+    """A dose of the treatment is negative, missing where a unit is treated, or zero throughout."""
+
+
 class SpecificationError(BayesError, ValueError):
     """A model, option or estimand that does not exist or does not fit the data."""
 
@@ -126,6 +130,26 @@ class TimingWarning(BayesWarning):
 
 class ProductivityWarning(BayesWarning):
     """A component of productivity change is shaped by the panel form or lies outside its meaning."""
+
+
+class SlackWarning(BayesWarning):
+    """So many slacks are zero that their frontier describes the zeros."""
+
+
+class MechanismWarning(BayesWarning):
+    """Direct and indirect effects rest on sequential ignorability, which data cannot show."""
+
+
+class AffectedCovariateWarning(BayesWarning):
+    """A covariate moves with the treatment: holding it fixed takes part of the effect away."""
+
+
+class DoseWarning(BayesWarning):
+    """A dose is the same in every treated row: it only rescales the treatment."""
+
+
+class SpatialWarning(BayesWarning):
+    """Units without neighbours, or neighbours that are not in the panel."""
 
 
 class InfluentialUnitsWarning(BayesWarning):

@@ -13,6 +13,7 @@ _HOMES: dict[str, str] = {
     "malmquist": "bayes.measure._malmquist",
     "growth_difference": "bayes.measure._growth_difference",
     "three_stage": "bayes.measure._three_stage",
+    "green_productivity_levels": "bayes.measure._parametric_levels",
     "composite_index": "bayes.measure._index",
     "coupling_coordination": "bayes.measure._coupling",
     "theil": "bayes.measure._inequality",

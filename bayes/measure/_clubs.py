@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,6 +16,7 @@ from bayes.measure._clubs_search import Rules, find_clubs, membership, merge_clu
 from bayes.measure._log_t import ERRORS, LogT, first_period_used, log_t_regression, transition_variance
 from bayes.measure._values import Values, values_of
 from bayes.panel import Panel
+from bayes.progress import counted
 
 MERGING = ("phillips-sul-2009", "none")
 FILTERS = (None, "hp")
@@ -137,7 +137,7 @@ def convergence_clubs(
     rules = Rules(left_out, critical, sieve_critical, increase, errors)
     used = np.unique(np.linspace(0, len(y) - 1, min(max_draws, len(y))).round().astype(int))
     merging = merge != "none"
-    found = np.array([_clustered(y[d], rules, merging) for d in _counted(used, "Clubs", progress)])
+    found = np.array([_clustered(y[d], rules, merging) for d in counted(used, used.size, "Clubs, draw", progress)])
     mean = y.mean(axis=0)
     n_clubs = found.max(axis=1)
     club, share = _most_often(found)
@@ -328,12 +328,3 @@ def _paths(v: Values, y: np.ndarray, club: np.ndarray) -> list[dict[str, Any]]:
         size, path = int((club == k).sum()), h[club == k].mean(axis=0)
         rows += [{**label, "period": float(t), "estimate": x, "n_obs": size} for t, x in zip(v.periods, path, strict=True)]
     return rows
-
-
-def _counted(items: np.ndarray, label: str, progress: bool | None) -> Iterator[int]:
-    """The items, with a count on the terminal where there is one (or where progress is asked for) and several items."""
-    shown = (sys.stderr.isatty() if progress is None else progress) and len(items) > 1
-    for k, item in enumerate(items, start=1):
-        if shown:
-            print(f"\r{label}: draw {k} of {len(items)}", end="\n" if k == len(items) else "", file=sys.stderr, flush=True)
-        yield item

@@ -277,7 +277,7 @@ def test_progress_is_shown_when_asked_for(capsys):
     panel = panel_of(y)
     values = with_draws(panel, np.repeat(y.ravel()[:, None], 3, axis=1))
     convergence_clubs(panel, values, progress=True)
-    assert "Clubs: draw 3 of 3\n" in capsys.readouterr().err
+    assert "Clubs, draw: 3 of 3\n" in capsys.readouterr().err
     convergence_clubs(panel, values)
     assert capsys.readouterr().err == ""
 
