@@ -17,10 +17,13 @@ MODULES = sorted(HOUSE.rglob("*.py"))
 
 GROUND_FLOOR = ("panel", "estimates", "errors", "priors", "datasets", "comparison")
 KERNELS = (
-    *("did/cells", "did/groups", "did/cross_products"),
-    *("measure/_linear_programs", "measure/_technologies", "measure/_quantities", "measure/_malmquist"),
+    *("did/cells", "did/groups", "did/cross_products", "did/unit_scores", "did/spatial", "did/trend_violations"),
+    *("did/assignments", "did/reassignment", "did/moments"),
+    *("measure/_linear_programs", "measure/_technologies", "measure/_batched_simplex", "measure/_batched_distances", "measure/_dominance"),
+    *("measure/_quantities", "measure/_malmquist_parts", "measure/_malmquist_distances", "measure/_bootstrap"),
     *("measure/_inequality_kernels", "measure/_entropy", "measure/_chains", "measure/_rows", "measure/_values"),
-    *("measure/_log_t", "measure/_clubs_search", "measure/_growth_regression"),
+    *("measure/_log_t", "measure/_clubs_search"),
+    *("mechanism/coupling", "mechanism/equations", "mechanism/posterior"),
     *("frontier/normal", "frontier/densities", "frontier/quadrature", "frontier/technology", "frontier/data", "frontier/likelihood"),
 )
 """Numerical kernels: pure functions on arrays. A kernel that is added belongs on this list."""

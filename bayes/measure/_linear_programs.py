@@ -1,7 +1,7 @@
 """Many linear programs that differ in a few numbers: one HiGHS model, changed in place and started from the last optimal basis.
 
-Rows are scaled to the reference set once; a program whose own numbers are far smaller than that (so that an absolute tolerance would no
-longer be small beside them) is scaled by its own numbers and solved from scratch.
+Rows are scaled to the reference set once; a program whose own numbers are far from that (so that an absolute tolerance would no longer be
+small beside them, or would be below their rounding) is scaled by its own numbers and solved from scratch.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from bayes.errors import SpecificationError
 
 TOLERANCE = 1e-10
 """Primal and dual feasibility, in scaled units; the smallest that HiGHS accepts."""
-SMALL = 1e-2
-"""A program with a number below this share of its row's scale is scaled by itself."""
+SMALL, LARGE = 1e-2, 1e3
+"""A program with numbers below or above these shares of their row's scale is scaled by itself: tolerances are absolute in scaled units, and
+rounding of large numbers exceeds them."""
 _WIDEST = 1e6
-"""Largest column scale, so that no coefficient falls under HiGHS's threshold of 1e-9 for zeros."""
+"""Largest column scale, so that no coefficient falls under HiGHS's threshold for zeros (1e-12, its least)."""
 
 
 class Status(IntEnum):
@@ -90,7 +91,7 @@ def solve(program: Program, changes: Changes, columns: bool = False, backend: st
     run = _backends()[_chosen(backend)]
     scale = _row_scale(program)
     own = _own_magnitude(program, changes)
-    alone = (own < SMALL * scale).any(axis=1)
+    alone = ((own < SMALL * scale) | ((own > LARGE * scale) & np.isfinite(own))).any(axis=1)
     value, status = np.full(len(changes), np.nan), np.full(len(changes), Status.FAILED, dtype=int)
     found = np.full((len(changes), program.cost.size), np.nan) if columns else None
     groups = [(np.flatnonzero(~alone), scale)] if not alone.all() else []
@@ -214,7 +215,7 @@ def _highs_model(program: Program) -> Any:
     model = highspy.Highs()
     options = {
         "output_flag": False, "threads": 1, "presolve": "off", "solver": "simplex",
-        "primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE,
+        "primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE, "small_matrix_value": 1e-12,
     }  # fmt: skip
     for name, option in options.items():
         model.setOptionValue(name, option)

@@ -61,9 +61,8 @@ class Production:
         """Label columns of each row in tables of estimates."""
         panel = self.panel
         times = panel.frame[panel.time].to_numpy()
-        named = panel.region is not None
         return [
-            {"unit": str(panel.units[u]), "region": str(panel.regions[panel.unit_regions[u]]) if named else "", "period": float(t)}
+            {"unit": str(panel.units[u]), "region": str(panel.regions[panel.unit_regions[u]]), "period": float(t)}
             for u, t in zip(panel.unit_codes, times, strict=True)
         ]
 
@@ -111,7 +110,7 @@ def production_of(
 
 def choice(word: str, allowed: Sequence[str], option: str) -> str:
     """The word, or a :class:`SpecificationError` that lists the allowed ones."""
-    if word not in tuple(allowed):
+    if not isinstance(word, str) or word not in tuple(allowed):
         raise SpecificationError(f"{option}={word!r} does not exist. Choose one of: {', '.join(allowed)}.")
     return word
 
@@ -128,6 +127,16 @@ def is_weak(disposability: str, bad_outputs: Sequence[str]) -> bool:
     return weak
 
 
+def mean_weights(panel: Panel, column: str | None) -> np.ndarray | None:
+    """Weights of rows in means: a column of positive numbers, by default the panel's weights, or none. Raises :class:`NotPositiveError`."""
+    name = column or panel.weights
+    if name is None:
+        return None
+    weights = panel.column(name)
+    _refuse(panel, name, weights <= 0, "are zero or negative. Weights must be positive.")
+    return weights
+
+
 def _roles(inputs: Any, outputs: Any, bads: Any) -> tuple[tuple[Any, str], ...]:
     return (inputs, "inputs"), (outputs, "outputs"), (bads, "bad_outputs")
 
@@ -135,7 +144,10 @@ def _roles(inputs: Any, outputs: Any, bads: Any) -> tuple[tuple[Any, str], ...]:
 def _names(words: Any, role: str) -> tuple[str, ...]:
     if isinstance(words, str):
         raise SpecificationError(f"{role} takes a list of columns: {role}=[{words!r}].")
-    return tuple(words)
+    names = tuple(words) if isinstance(words, Sequence) else None
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise SpecificationError(f"{role} takes a list of columns, got {words!r}.")
+    return names
 
 
 def _side_by_side(values: dict[str, np.ndarray], names: Sequence[str], n: int) -> np.ndarray:

@@ -1,19 +1,21 @@
 """Reference technologies and distances to them: directional (radial as a special case), slack-based, and slack-based super-efficiency.
 
 A technology is spanned by reference units with inputs x, outputs y and undesirable outputs b: all (x, y, b) with Σλx ≤ x, Σλy ≥ y and
-Σλb = b (weak disposability) or ≤ b (strong) for some λ ≥ 0, where Σλ = 1 (variable returns), ≤ 1 (non-increasing), ≥ 1 (non-decreasing) or is
-free (constant). Weak disposability with a bound on Σλ gives every unit its own abatement factor (Kuosmanen 2005, American Journal of
+Σλb = b (weak disposability) or ≤ b (strong) for some λ ≥ 0, where Σλ = 1 (variable returns), ≤ 1 (non-increasing), ≥ 1 (non-decreasing) or
+is free (constant). Weak disposability with a bound on Σλ gives every unit its own abatement factor (Kuosmanen 2005, American Journal of
 Agricultural Economics 87(4)): one factor for all units is no convex technology.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from bayes.errors import SpecificationError
+from bayes.measure._batched_distances import largest_movements
+from bayes.measure._dominance import undominated
 from bayes.measure._linear_programs import Changes, Program, Status, solve
 
 
@@ -26,30 +28,37 @@ class Returns(StrEnum):
     NON_DECREASING = "ndrs"
 
 
+_MANY = 50
+"""From so many reference units on it pays to look for dominated ones first."""
+_ROUNDING = 1e-9
+"""Share of a unit's quantities by which its projection may miss the technology."""
 _INTENSITY_BOUNDS = {Returns.VARIABLE: (1.0, 1.0), Returns.NON_INCREASING: (-np.inf, 1.0), Returns.NON_DECREASING: (1.0, np.inf)}
 
 
 @dataclass(frozen=True, eq=False)
 class Quantities:
-    """Inputs (n, m), outputs (n, s) and undesirable outputs (n, q) of units, or a direction with the same columns."""
+    """Inputs (n, m), outputs (n, s) and undesirable outputs (n, q) of units, or a direction with the same columns.
+
+    A bootstrap's reference sets have a leading axis: (replicates, n, ·).
+    """
 
     inputs: np.ndarray
     outputs: np.ndarray
     bads: np.ndarray
 
     def __len__(self) -> int:
-        return self.inputs.shape[0]
+        return self.inputs.shape[-2]
 
     def only(self, rows: np.ndarray) -> Quantities:
         return Quantities(self.inputs[rows], self.outputs[rows], self.bads[rows])
 
     def stacked(self) -> np.ndarray:
         """Inputs, outputs and undesirable outputs side by side, (n, m + s + q)."""
-        return np.hstack([self.inputs, self.outputs, self.bads])
+        return np.concatenate([self.inputs, self.outputs, self.bads], axis=-1)
 
     @property
     def widths(self) -> tuple[int, int, int]:
-        return self.inputs.shape[1], self.outputs.shape[1], self.bads.shape[1]
+        return self.inputs.shape[-1], self.outputs.shape[-1], self.bads.shape[-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +72,7 @@ class Technology:
     @property
     def abates(self) -> bool:
         """Whether units need abatement factors of their own: weak disposability with a bound on intensities."""
-        return self.weak and self.returns != Returns.CONSTANT and self.reference.bads.shape[1] > 0
+        return self.weak and self.returns != Returns.CONSTANT and self.reference.bads.shape[-1] > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +111,46 @@ def directional(
 
     ``left_out`` (k,) is the reference unit that each evaluated unit may not use (−1: none): super-efficiency. ``detail`` adds slacks left
     after the movement, from a second program that makes their sum (each over the reference's median) largest, and intensities.
+    ``backend`` "auto" solves what it can in one batch (:mod:`bayes.measure._batched_simplex`), the rest one by one.
     """
+    spanning = technology if left_out is not None else without_dominated(technology)
+    value, status = np.full(len(evaluated), np.nan), np.full(len(evaluated), Status.FAILED, dtype=int)
+    if backend == "auto" and left_out is None:
+        batch, infeasible = directional_by_reference(spanning, evaluated, direction)
+        value, status = batch[0], np.where(infeasible[0], Status.INFEASIBLE, np.where(np.isnan(batch[0]), Status.FAILED, Status.OPTIMAL))
+    left = np.flatnonzero(status == Status.FAILED)
+    if left.size:
+        out = None if left_out is None else left_out[left]
+        one_by_one = _directional_one_by_one(spanning, evaluated.only(left), direction.only(left), out, backend)
+        value[left], status[left] = one_by_one.value, one_by_one.status
+    scores = Scores(value, status)
+    return _with_slacks(scores, technology, evaluated, direction, left_out, backend) if detail else scores
+
+
+def directional_by_reference(technology: Technology, evaluated: Quantities, direction: Quantities) -> tuple[np.ndarray, np.ndarray]:
+    """β of every evaluated unit against each of G technologies, in one batch, and where there is provably none: arrays (G, units).
+
+    The reference of ``technology`` may hold arrays (G, n, columns); NaN without a proof is left to :func:`directional`.
+    """
+    rows = _technology_rows(technology)
+    low, high = _bounds(technology, evaluated)
+    way = np.hstack([direction.stacked(), np.zeros((len(evaluated), high.shape[1] - sum(direction.widths)))])
+    return largest_movements(rows if rows.ndim == 3 else rows[None], low, high, way)
+
+
+def without_dominated(technology: Technology) -> Technology:
+    """The same technology, spanned by fewer units where some are dominated. Weakly disposable undesirable outputs allow no such rule."""
+    reference, returns = technology.reference, technology.returns
+    if len(reference) < _MANY or (technology.weak and reference.bads.shape[1]):
+        return technology
+    shrink, grow = returns in (Returns.CONSTANT, Returns.NON_INCREASING), returns in (Returns.CONSTANT, Returns.NON_DECREASING)
+    kept = undominated(np.hstack([reference.inputs, reference.bads]), reference.outputs, shrink, grow)
+    return replace(technology, reference=reference.only(kept))
+
+
+def _directional_one_by_one(
+    technology: Technology, evaluated: Quantities, direction: Quantities, left_out: np.ndarray | None, backend: str
+) -> Scores:
     base, n = _technology_rows(technology), len(technology.reference)
     rows = base.shape[0]
     widths = technology.reference.widths
@@ -114,8 +162,7 @@ def directional(
     )  # fmt: skip
     low, high = _bounds(technology, evaluated)
     found = solve(program, Changes(direction.stacked(), low, high, _closed(technology, left_out, n)), backend=backend)
-    scores = Scores(np.where(found.status == Status.OPTIMAL, -found.value, np.nan), found.status)
-    return _with_slacks(scores, technology, evaluated, direction, left_out, backend) if detail else scores
+    return Scores(np.where(found.status == Status.OPTIMAL, -found.value, np.nan), found.status)
 
 
 def slack_based(
@@ -127,6 +174,7 @@ def slack_based(
     by the Charnes–Cooper transformation with t the inverse of the denominator. Undesirable outputs are strongly disposable (b ≥ Σλb).
     """
     require_strong(technology)
+    technology = technology if detail else without_dominated(technology)
     base, n = _technology_rows(technology), len(technology.reference)
     m, s, q = technology.reference.widths
     k, own = m + s + q, evaluated.stacked()
@@ -168,6 +216,7 @@ def slack_based_super(
     quantity); 1 for a unit that the reference reaches. With ``orientation`` "input" ("output") only inputs (outputs) move.
     """
     require_strong(technology)
+    technology = technology if left_out is not None else without_dominated(technology)
     base, n = _technology_rows(technology), len(technology.reference)
     m, s, q = technology.reference.widths
     k, own = m + s + q, evaluated.stacked()
@@ -204,8 +253,8 @@ def slack_based_super(
 def require_strong(technology: Technology) -> None:
     if technology.weak:
         raise SpecificationError(
-            "Slack-based measures take undesirable outputs as strongly disposable (Tone 2003). Use disposability='strong', or a directional "
-            "measure."
+            "Slack-based measures take undesirable outputs as strongly disposable (Tone 2003). Use disposability='strong', or a "
+            "directional measure."
         )
 
 
@@ -215,15 +264,17 @@ def require_strong(technology: Technology) -> None:
 def _technology_rows(technology: Technology) -> np.ndarray:
     """Coefficients of intensities: rows x, −y, b, and Σλ unless returns are constant; abatement adds a second set of columns."""
     reference = technology.reference
-    rows = np.vstack([reference.inputs.T, -reference.outputs.T, reference.bads.T])
+    m, s, q = reference.widths
+    signs = np.repeat([1.0, -1.0, 1.0], (m, s, q))
+    rows = np.swapaxes(reference.stacked() * signs, -1, -2)
     if technology.returns == Returns.CONSTANT:
         return rows
-    rows = np.vstack([rows, np.ones(len(reference))])
+    one = np.ones((*rows.shape[:-2], 1, rows.shape[-1]))
+    rows = np.concatenate([rows, one], axis=-2)
     if not technology.abates:
         return rows
-    _, s, q = reference.widths
-    idle = np.vstack([reference.inputs.T, np.zeros((s + q, len(reference))), np.ones(len(reference))])
-    return np.hstack([rows, idle])
+    idle = np.concatenate([rows[..., :m, :], np.zeros_like(rows[..., m : m + s + q, :]), one], axis=-2)
+    return np.concatenate([rows, idle], axis=-1)
 
 
 def _bounds(technology: Technology, evaluated: Quantities) -> tuple[np.ndarray, np.ndarray]:
@@ -270,7 +321,14 @@ def _with_slacks(
         upper[columns + k - technology.reference.widths[2] :] = 0.0
     program = Program(np.r_[np.zeros(columns), -1 / size], np.zeros(columns + k), upper, np.hstack([base, slack]), *(np.empty(0, int),) * 2)
     closed = _closed(technology, None if left_out is None else left_out[done], n)
-    found = solve(program, Changes(np.empty((done.size, 0)), low, high, closed), columns=True, backend=backend)
+    changes = Changes(np.empty((done.size, 0)), low, high, closed)
+    found = solve(program, changes, columns=True, backend=backend).columns
+    lost = np.flatnonzero(np.isnan(found).any(axis=1))
+    if lost.size:  # a point on the frontier can fall outside by rounding
+        room = np.where(np.isfinite(high), np.abs(high), 0.0)[lost] * _ROUNDING
+        wider = changes.only(lost)
+        wider = replace(wider, row_lower=wider.row_lower - room, row_upper=wider.row_upper + room)
+        found[lost] = solve(program, wider, columns=True, backend=backend).columns
     slacks, intensities = np.full((len(evaluated), k), np.nan), np.full((len(evaluated), n), np.nan)
-    slacks[done], intensities[done] = found.columns[:, columns : columns + k], found.columns[:, :n]
+    slacks[done], intensities[done] = np.maximum(found[:, columns : columns + k], 0.0), found[:, :n]
     return Scores(scores.value, scores.status, slacks, intensities)

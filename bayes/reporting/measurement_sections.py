@@ -109,9 +109,16 @@ def _figures(part: Estimates) -> tuple[Figure, ...]:
             continue
         name, caption = _FIGURES[estimand]
         rows = part if estimand in _WHOLE else part.where(estimand=estimand)
+        rows = _one_number(rows) if name == "heat_map" else rows
         if _drawable(name, rows.frame):
             figures.append(_figure(getattr(plots, name), rows, f"{part.title}: {estimand.replace('_', ' ')}", caption))
     return tuple(figures)
+
+
+def _one_number(rows: Estimates) -> Estimates:
+    """The first source and variant: a cell of a matrix has room for one."""
+    first = rows.frame.iloc[0]
+    return rows.where(source=first["source"], variant=first["variant"], term=first["term"])
 
 
 def _figure(draw: Callable[..., Any], rows: Estimates, alt: str, caption: str) -> Figure:

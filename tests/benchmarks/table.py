@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-_PACKAGES = ("numpy", "pyarrow", "jax", "pymc", "pytensor", "nutpie", "numpyro", "blackjax")
+_PACKAGES = ("numpy", "pyarrow", "jax", "pymc", "pytensor", "nutpie", "numpyro", "blackjax", "highspy", "scipy")
 
 
 @dataclass(frozen=True)
