@@ -41,6 +41,9 @@ _BY_ESTIMAND = {
     "dagum_gini": ("dagum1997",), "beta": ("barro1992",), "club": ("phillips2007", "phillips2009"), "log_t": ("phillips2007",),
     "transition": ("quah1993",), "super_efficiency": ("andersen1993",), "environment": ("fried2002",),
 }  # fmt: skip
+_SHORT, _LONG = 4, 15
+"""Estimands with fewer rows share a table; tables with more rows are folded."""
+_CHANCE = re.compile(r"(?:; )?prob_positive is (P\([^)]*\))")
 _KEYS = (("unit", "Unit"), ("region", "Region"), ("period", "Period"), ("term", "Term"), ("term_to", "To"), ("variant", "Variant"))
 
 
@@ -97,7 +100,7 @@ def _section(part: Estimates, anchor: str) -> Section:
 
 
 def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:].rstrip(".") + "."
+    return words.replace("_", " ", 1)[:1].upper() + words.replace("_", " ", 1)[1:].rstrip(".") + "."
 
 
 def _figures(part: Estimates) -> tuple[Figure, ...]:
@@ -136,16 +139,24 @@ def _drawable(figure: str, frame: pd.DataFrame) -> bool:
 
 
 def _tables(part: Estimates) -> tuple[Table, ...]:
-    """A matrix unit × period where there is one number each, otherwise a row each; long ones are folded."""
-    frame, tables = part.frame, []
-    for estimand, rows in frame.groupby("estimand", sort=False):
+    """A matrix unit × period where there is one number each, otherwise a row each; long tables are folded, short ones joined."""
+    tables, short = [], []
+    for estimand, rows in part.frame.groupby("estimand", sort=False):
         title = str(estimand).replace("_", " ").capitalize()
         if _is_matrix(rows):
             wide = rows.pivot_table("estimate", "unit", "period", dropna=False)
             wide.columns = [f"{column:g}" for column in wide.columns]
             tables.append(Table(f"{title} by unit and period", wide.reset_index(names="Unit"), folded=True))
+        elif len(rows) < _SHORT:
+            short.append(estimand)
         else:
-            tables.append(Table(title, _listed_rows(rows), folded=len(rows) > 15))
+            tables.append(Table(title, _listed_rows(rows), folded=len(rows) > _LONG))
+    if short:
+        rows = part.frame[part.frame["estimand"].isin(short)]
+        named = rows["estimand"].str.replace("_", " ").str.capitalize()
+        listed_rows = _listed_rows(rows)
+        listed_rows.insert(0, "Quantity", named.to_numpy())
+        tables.append(Table("", listed_rows))
     return tuple(tables)
 
 
@@ -167,9 +178,12 @@ def _listed_rows(rows: pd.DataFrame) -> pd.DataFrame:
         for b, low, high in rows[["estimate", "lower", "upper"]].itertuples(index=False)
     ]
     if rows["prob_positive"].notna().any():
-        out["Probability"] = ["" if pd.isna(p) else f"{p:.2f}" for p in rows["prob_positive"]]
-    if (rows["note"] != "").any():
-        out["Note"] = rows["note"].to_list()
+        named = {found for note in rows["note"] for found in _CHANCE.findall(note)}
+        heading = named.pop() if len(named) == 1 else "P(> 0)"
+        out[heading] = ["" if pd.isna(p) else f"{p:.2f}" for p in rows["prob_positive"]]
+    notes = [_CHANCE.sub("", note) for note in rows["note"]]
+    if any(notes):
+        out["Note"] = notes
     return pd.DataFrame(out)
 
 

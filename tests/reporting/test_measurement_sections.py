@@ -44,7 +44,7 @@ def test_a_section_says_how_to_read_the_numbers_and_what_is_missing():
     assert len(section.figures) == 1
     assert section.tables[0].frame.shape == (6, 4)
     assert section.tables[0].folded
-    assert len(other.tables) == 3
+    assert [t.title for t in other.tables] == ["Malmquist", "Ec", "Tc"]
     assert len(other.figures) == 1
 
 
@@ -57,6 +57,23 @@ def test_a_matrix_with_a_missing_score_keeps_its_row_and_column():
     one = scores(missing=True)
     frame = sections_of(one)[0].tables[0].frame
     assert frame.isna().sum().sum() == 1
+
+
+def test_short_tables_are_joined_and_probabilities_say_of_what():
+    rows = [
+        {
+            "estimand": name,
+            "source": "Bayes",
+            "estimate": 1.1,
+            "prob_positive": 0.9,
+            "note": "geometric mean; prob_positive is P(index > 1)",
+        }
+        for name in ("growth_sum", "growth_mean")
+    ]
+    (table,) = sections_of(Estimates.from_rows(rows, title="Growth"))[0].tables
+    assert list(table.frame.columns) == ["Quantity", "Estimate", "P(index > 1)", "Note"]
+    assert table.frame["Quantity"].tolist() == ["Growth sum", "Growth mean"]
+    assert set(table.frame["Note"]) == {"geometric mean"}
 
 
 def test_references_follow_sources_and_estimands():
@@ -77,7 +94,7 @@ def test_measured_quantities_beside_a_fit(tmp_path):
     from tests.reporting.frontier_fakes import fabricated_frontier
 
     page = bayes.report(fabricated_frontier(), tmp_path / "f.html", measured=[scores()]).read_text(encoding="utf-8")
-    order = [page.index(f'id="{anchor}"') for anchor in ("headline", "measured-dea-output-oriented", "methods", "references")]
+    order = [page.index(f'id="{anchor}"') for anchor in ("comparison", "measured-dea-output-oriented", "efficiency", "references")]
     assert order == sorted(order)
     assert "Charnes" in page
 
