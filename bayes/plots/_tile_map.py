@@ -36,16 +36,47 @@ Hampshire, NJ New Jersey, NM New Mexico, NY New York, NC North Carolina, ND Nort
 Pennsylvania, RI Rhode Island, SC South Carolina, SD South Dakota, TN Tennessee, TX Texas, UT Utah, VT Vermont, VA Virginia, WA
 Washington, WV West Virginia, WI Wisconsin, WY Wyoming
 """
-US_GRID: dict[str, tuple[int, int]] = {
-    code: (row, column) for row, line in enumerate(_US_ROWS.split("\n")[1:]) for column, code in enumerate(line.split()) if code != "--"
-}
-"""Postal code → (row, column) of the 50 states and the District of Columbia."""
-US_NAMES: dict[str, str] = {part.split(" ", 1)[1]: part[:2] for part in " ".join(_US_NAMES.split()).split(", ")}
-"""Name → postal code."""
+_CHINA_ROWS = """
+-- -- -- -- -- -- HL
+-- -- -- NM BJ -- JL
+XJ GS NX SX HE TJ LN
+-- QH SN HA SD -- --
+XZ SC CQ HB AH JS --
+-- YN GZ HN JX ZJ SH
+-- -- GX GD FJ -- --
+-- -- -- HI -- -- --
+"""
+_CHINA_NAMES = """
+AH Anhui, BJ Beijing, CQ Chongqing, FJ Fujian, GS Gansu, GD Guangdong, GX Guangxi, GZ Guizhou, HI Hainan, HE Hebei, HL Heilongjiang, HA
+Henan, HB Hubei, HN Hunan, NM Inner Mongolia, JS Jiangsu, JX Jiangxi, JL Jilin, LN Liaoning, NX Ningxia, QH Qinghai, SN Shaanxi, SD
+Shandong, SH Shanghai, SX Shanxi, SC Sichuan, TJ Tianjin, XZ Tibet, XJ Xinjiang, YN Yunnan, ZJ Zhejiang
+"""
+_OTHER_SPELLINGS = {"neimenggu": "NM", "neimongol": "NM", "xizang": "XZ"}
 _OPTIONAL = {"AK", "HI", "DC"}
 """Drawn only where they have a value: most state panels cover the 48 contiguous states."""
+
+
+def _grid_of(rows: str) -> dict[str, tuple[int, int]]:
+    lines = enumerate(rows.split("\n")[1:])
+    return {code: (row, column) for row, line in lines for column, code in enumerate(line.split()) if code != "--"}
+
+
+def _codes_of(names: str) -> dict[str, str]:
+    return {part.split(" ", 1)[1]: part[:2] for part in " ".join(names.split()).split(", ")}
+
+
+US_GRID: dict[str, tuple[int, int]] = _grid_of(_US_ROWS)
+"""Postal code → (row, column) of the 50 states and the District of Columbia."""
+US_NAMES: dict[str, str] = _codes_of(_US_NAMES)
+"""Name → postal code."""
+CHINA_GRID: dict[str, tuple[int, int]] = _grid_of(_CHINA_ROWS)
+"""Letter code (GB/T 2260) → (row, column) of the 31 provincial units of mainland China."""
+CHINA_NAMES: dict[str, str] = _codes_of(_CHINA_NAMES)
+"""Name → letter code."""
 SHADES = ("#E4EEF5", "#8FBBDA", "#0072B2", "#00324F")
 """From the lowest to the highest value."""
+_MOST_CUT = 9
+"""Letters that a tile must hold for names of provinces: only Heilongjiang and Inner Mongolia are cut then."""
 
 
 def tile_map(
@@ -63,7 +94,9 @@ def tile_map(
     values : Estimates or mapping of str to number
         One row a unit, for example ``fit.efficiency("unit")``; or values by label (a dictionary, a Series).
     grid : mapping of label to (row, column), optional
-        Where each tile stands, counted from 0 at the top left. By default the US states, whose labels may be names or postal codes.
+        Where each tile stands, counted from 0 at the top left. By default the labels choose: US states (names or postal codes), or the 31
+        provincial units of mainland China (names in pinyin, Inner Mongolia and Tibet also as Neimenggu and Xizang; Shanxi and Shaanxi are
+        two provinces). Tiles too small for a province's name carry its letter code (GB/T 2260).
     short : mapping of label to str, optional
         What is written in a tile instead of the label, which is cut where it is too long for its tile.
     label : str
@@ -77,7 +110,9 @@ def tile_map(
         Labels without a place on the grid, two labels in one place, or nothing to show.
     """
     found = _by_label(values)
-    if grid is None:
+    if grid is None and china_province_codes(found) is not None:
+        found, places, names = _on_china_grid(found, width)
+    elif grid is None:
         found, places, names = _on_us_grid(found)
     else:
         places = {str(name): (int(row), int(column)) for name, (row, column) in grid.items()}
@@ -88,7 +123,7 @@ def tile_map(
         raise SpecificationError("Nothing to show: no label of the map has a finite value.")
     rows, columns = (max(place[k] for place in places.values()) + 1 for k in (0, 1))
     with s.style():
-        tile = (width - 0.2) / columns
+        tile = _tile_width(width, columns)
         figure, axes = s.canvas(width, rows * tile + 0.75)
         scale = _scale(shown)
         for name, place in places.items():
@@ -119,6 +154,13 @@ def us_state_codes(labels: Iterable[Any]) -> dict[str, str] | None:
     return out
 
 
+def china_province_codes(labels: Iterable[Any]) -> dict[str, str] | None:
+    """Label → letter code when every label is the name of a Chinese province, municipality or autonomous region, else None."""
+    names = {_plain(name): code for name, code in CHINA_NAMES.items()} | _OTHER_SPELLINGS
+    out = {label: names.get(_plain(label)) for label in map(str, labels)}
+    return None if not out or None in out.values() else out
+
+
 def us_places(codes: set[str]) -> dict[str, tuple[int, int]]:
     """Places of the 48 contiguous states, and of AK, HI and DC where they are among the ``codes``."""
     drawn = {code: place for code, place in US_GRID.items() if code in codes or code not in _OPTIONAL}
@@ -139,19 +181,49 @@ def _by_label(values: Any) -> dict[str, float]:
         raise SpecificationError(f"values must be bayes.Estimates or map labels to numbers, got {type(values).__name__}.") from error
 
 
-def _on_us_grid(found: dict[str, float]) -> tuple[dict[str, float], dict[str, tuple[int, int]], dict[str, str]]:
-    codes = {label: us_state_codes([label]) for label in found}
-    unknown = [label for label, code in codes.items() if code is None]
-    if unknown:
-        raise SpecificationError(f"Not US states: {unknown[:5]}. Give grid=, a mapping of label to (row, column), for other maps.")
+def _plain(label: str) -> str:
+    """A label without blanks, hyphens, apostrophes and capitals."""
+    return "".join(letter for letter in label.lower() if letter.isalpha())
+
+
+def _tile_width(width: float, columns: int) -> float:
+    """Inches; on a page a grid with few columns does not blow its tiles up."""
+    full = (width - 0.2) / columns
+    return full if width <= s.NARROW else min(full, 0.115 * width)
+
+
+def _on_china_grid(found: dict[str, float], width: float) -> tuple[dict[str, float], dict[str, tuple[int, int]], dict[str, str]]:
+    by_code = _by_code(found, china_province_codes(found) or {})
+    columns = 1 + max(column for _, column in CHINA_GRID.values())
+    names = {code: name for name, code in CHINA_NAMES.items()}
+    fits = characters_in(_tile_width(width, columns)) >= _MOST_CUT
+    return by_code, CHINA_GRID, names if fits else {code: code for code in CHINA_GRID}
+
+
+def _by_code(found: dict[str, float], codes: Mapping[str, str]) -> dict[str, float]:
     by_code: dict[str, float] = {}
     for label, value in found.items():
-        code = codes[label][label]
-        if code in by_code:
-            raise SpecificationError(f"Two labels stand for {code}: give each state once.")
-        by_code[code] = value
+        if codes[label] in by_code:
+            raise SpecificationError(f"Two labels stand for {codes[label]}: give each state or province once.")
+        by_code[codes[label]] = value
+    return by_code
+
+
+def _on_us_grid(found: dict[str, float]) -> tuple[dict[str, float], dict[str, tuple[int, int]], dict[str, str]]:
+    codes = us_state_codes(found)
+    if codes is None:
+        _refuse_unknown(list(found))
+    by_code = _by_code(found, codes)
     places = us_places(set(by_code))
     return by_code, places, {code: code for code in places}
+
+
+def _refuse_unknown(labels: list[str]) -> None:
+    """Name the labels that have no place on the map that most labels are of."""
+    not_states = [label for label in labels if us_state_codes([label]) is None]
+    not_provinces = [label for label in labels if china_province_codes([label]) is None]
+    kind, unknown = ("US states", not_states) if len(not_states) <= len(not_provinces) else ("Chinese provinces", not_provinces)
+    raise SpecificationError(f"Not {kind}: {unknown[:5]}. Give grid=, a mapping of label to (row, column), for other maps.")
 
 
 def _check(found: Mapping[str, float], places: Mapping[str, tuple[int, int]]) -> None:
@@ -186,11 +258,16 @@ def draw_tile(axes: Axes, name: str, place: tuple[int, int], face: Any, words: s
     axes.add_patch(Rectangle((column + 0.03, row + 0.03), 0.94, 0.94, facecolor=face if known else "white", edgecolor=edge, linewidth=0.8))
     colour = ink_on(face) if known else s.MUTED
     with_words = known and words != "" and inches >= 0.5
-    fits = max(2, int(inches * 0.94 / 0.075))
+    fits = characters_in(inches)
     text = name if len(name) <= fits else name[: fits - 1] + "."
     axes.text(column + 0.5, row + (0.36 if with_words else 0.5), text, ha="center", va="center", fontsize=8.5, color=colour)
     if with_words:
         axes.text(column + 0.5, row + 0.68, words, ha="center", va="center", fontsize=8, color=colour)
+
+
+def characters_in(inches: float) -> int:
+    """Letters of a name that fit into a tile."""
+    return max(2, int(inches * 0.94 / 0.075))
 
 
 def _number(value: float) -> str:
