@@ -69,13 +69,32 @@ def load(name: str, weighted: bool = False) -> Panel:
     return panel if weighted else replace(panel, weights=None)
 
 
+def neighbours() -> dict[str, list[str]]:
+    """Neighbours by land of the 50 US states, by name: those that share a line on land or along a river.
+
+    Alaska and Hawaii have none. The District of Columbia is not in it. See ``us_state_neighbours/card.md`` in the data folder.
+    """
+    import pandas as pd
+
+    pairs = pd.read_csv(_root() / "us_state_neighbours" / "pairs.csv", engine="pyarrow")
+    both = sorted({*zip(pairs.state, pairs.neighbour, strict=True), *zip(pairs.neighbour, pairs.state, strict=True)})
+    found: dict[str, list[str]] = {name: [] for name in sorted({a for a, _ in both} | {"Alaska", "Hawaii"})}
+    for state, other in both:
+        found[state].append(other)
+    return found
+
+
 def published_path(study: str) -> Path:
     """File with the published estimates of a study. Raises :class:`DatasetError` naming the studies that have one."""
-    folder = _root() / "published"
-    known = sorted(file.stem for file in folder.glob("*.csv"))
+    known = published_names()
     if study not in known:
         raise DatasetError(f"No published estimates for {study!r}. Known: {', '.join(known)}.")
-    return folder / f"{study}.csv"
+    return _root() / "published" / f"{study}.csv"
+
+
+def published_names() -> list[str]:
+    """Studies that :func:`bayes.published` accepts, sorted."""
+    return sorted(file.stem for file in (_root() / "published").glob("*.csv"))
 
 
 def _root() -> Path:

@@ -19,8 +19,9 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "Normal": ("mu", "sigma"),
     "Uniform": ("lower", "upper"),
     "LogNormal": ("median", "sigma"),
+    "Gamma": ("alpha", "beta"),
 }
-_POSITIVE = ("sigma", "scale", "nu", "median")
+_POSITIVE = ("sigma", "scale", "nu", "median", "alpha", "beta")
 _SCALED = ("sigma", "scale", "mu", "lower", "upper", "median")
 
 
@@ -31,8 +32,8 @@ class Prior:
     Attributes
     ----------
     family : str
-        HalfNormal(sigma), HalfStudentT(nu, sigma), Exponential(scale: its mean), Normal(mu, sigma), Uniform(lower, upper) or
-        LogNormal(median, sigma: standard deviation of the logarithm).
+        HalfNormal(sigma), HalfStudentT(nu, sigma), Exponential(scale: its mean), Normal(mu, sigma), Uniform(lower, upper),
+        LogNormal(median, sigma: standard deviation of the logarithm) or Gamma(alpha, beta: its rate).
     parameters : Mapping[str, float]
         The family's parameters.
     relative : bool
@@ -72,6 +73,8 @@ class Prior:
             return self
         fixed = ("sigma",) if self.family == "LogNormal" else ()  # the spread of a logarithm has no unit
         values = {k: v * scale if k in _SCALED and k not in fixed else v for k, v in self.parameters.items()}
+        if "beta" in values:  # a rate
+            values["beta"] /= scale
         return Prior(self.family, values, False, self.meaning)
 
     def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
@@ -88,8 +91,37 @@ class Prior:
                 return p["median"] * np.exp(rng.normal(0, p["sigma"], size))
             case "Normal":
                 return rng.normal(p["mu"], p["sigma"], size)
+            case "Gamma":
+                return rng.gamma(p["alpha"], 1 / p["beta"], size)
             case _:
                 return rng.uniform(p["lower"], p["upper"], size)
+
+    def log_density(self, x, xp=np):
+        """Log density at ``x`` inside the family's support, up to a constant. Works for numpy and JAX arrays."""
+        p = self.parameters
+        match self.family:
+            case "HalfNormal":
+                return -0.5 * (x / p["sigma"]) ** 2
+            case "HalfStudentT":
+                return -0.5 * (p["nu"] + 1) * xp.log1p((x / p["sigma"]) ** 2 / p["nu"])
+            case "Exponential":
+                return -x / p["scale"]
+            case "LogNormal":
+                return -xp.log(x) - 0.5 * (xp.log(x / p["median"]) / p["sigma"]) ** 2
+            case "Normal":
+                return -0.5 * ((x - p["mu"]) / p["sigma"]) ** 2
+            case "Gamma":
+                return (p["alpha"] - 1) * xp.log(x) - p["beta"] * x
+            case _:
+                return xp.zeros_like(x)
+
+    def times(self, factor: float) -> Prior:
+        """The same prior, ``factor`` times as wide: its scale multiplied. Uniform and Gamma, whose range or shape is meant, stay."""
+        scales = {"HalfNormal": "sigma", "HalfStudentT": "sigma", "Exponential": "scale", "Normal": "sigma", "LogNormal": "median"}
+        if self.family not in scales:
+            return self
+        name = scales[self.family]
+        return Prior(self.family, {**self.parameters, name: factor * self.parameters[name]}, self.relative, self.meaning)
 
     def __str__(self) -> str:
         return f"{self.family}({', '.join(f'{k}={v:.4g}' for k, v in self.parameters.items())})"
@@ -118,6 +150,7 @@ DID_PRIORS: dict[str, Prior] = {
     "cohort_sd": half_normal(0.5, "between-cohort standard deviation of effects"),
     "region_event_sd": half_normal(0.25, "step of each region's own random walk over event time"),
     "cell_sd": half_normal(0.25, "standard deviation of what is left in a single cell"),
+    "degrees_of_freedom": Prior("Gamma", {"alpha": 2.0, "beta": 0.1}, False, "degrees of freedom ν of Student-t errors"),
 }
 """Default priors of :class:`bayes.StaggeredDiD`, relative to the outcome's standard deviation within units and periods."""
 
@@ -145,8 +178,26 @@ FRONTIER_PRIORS: dict[str, Prior] = {
 }
 """Default priors of :class:`bayes.StochasticFrontier`; what a relative one is measured in stands in its meaning."""
 
+MEDIATION_PRIORS: dict[str, Prior] = {
+    "innovation_sd": half_normal(2.0, "standard deviation of the innovations of the AR(1) errors; × sd(response)"),
+    "autocorrelation": Prior("Uniform", {"lower": -1.0, "upper": 1.0}, False, "AR(1) correlation ρ of errors one period apart"),
+    "unit_effect_sd": half_normal(1.0, "between-unit standard deviation of the treatment's effect on the response; × sd(response)"),
+    "driving": Prior("Normal", {"mu": 0.0, "sigma": 2.5}, True, "mean over regions of a, treatment → mediator; × sd(mediator)"),
+    "mediator_effect": Prior(
+        "Normal", {"mu": 0.0, "sigma": 2.5}, True, "mean over regions of b, mediator → outcome; × sd(outcome)/sd(mediator)"
+    ),
+    "direct": Prior("Normal", {"mu": 0.0, "sigma": 2.5}, True, "mean over regions of c', treatment → outcome; × sd(outcome)"),
+    "driving_sd": half_normal(0.5, "between-region standard deviation of a; × sd(mediator)"),
+    "mediator_effect_sd": half_normal(0.5, "between-region standard deviation of b; × sd(outcome)/sd(mediator)"),
+    "direct_sd": half_normal(0.5, "between-region standard deviation of c'; × sd(outcome)"),
+}
+"""Default priors of :class:`bayes.Mediation`; standard deviations are those of a column within units and periods."""
+
 _INTEGRATED = {"level": "Normal", "drift": "Normal", "intercept": "Normal", "technology": "Normal"}
 """Coefficients that a model needs Gaussian, because they are integrated out or drawn in Gaussian coordinates."""
+_INTEGRATED |= dict.fromkeys(("driving", "mediator_effect", "direct"), "Normal")
+_CENTRED = ("level", "drift", "driving", "mediator_effect", "direct")
+"""Those of them whose mean is zero."""
 
 
 def resolve(defaults: Mapping[str, Prior], chosen: Mapping[str, Any]) -> dict[str, Prior]:
@@ -173,7 +224,7 @@ def resolve(defaults: Mapping[str, Prior], chosen: Mapping[str, Any]) -> dict[st
     for name, prior in out.items():
         if name == "autocorrelation" and not (prior.family == "Uniform" and _inside(prior, -1, 1)):
             raise SpecificationError(f"priors[{name!r}] must be Uniform(lower, upper) between -1 and 1, got {prior}.")
-        if name in _INTEGRATED and (prior.family != "Normal" or (name in ("level", "drift") and prior.parameters["mu"] != 0)):
+        if name in _INTEGRATED and (prior.family != "Normal" or (name in _CENTRED and prior.parameters["mu"] != 0)):
             raise SpecificationError(f"priors[{name!r}] must be Normal(mu=0, sigma): it is integrated out in closed form. Got {prior}.")
         positive = name.endswith(("_sd", "_spread", "_scale")) or name in ("shape", "excess_degrees")
         if positive and prior.family in ("Normal", "Uniform") and prior.parameters.get("lower", -1) < 0:

@@ -23,8 +23,10 @@ KERNELS = (
     *("measure/_quantities", "measure/_malmquist_parts", "measure/_malmquist_distances", "measure/_bootstrap"),
     *("measure/_inequality_kernels", "measure/_entropy", "measure/_chains", "measure/_rows", "measure/_values"),
     *("measure/_log_t", "measure/_clubs_search"),
+    *("baselines/_normal_hierarchy", "baselines/_printed_numbers", "baselines/_treated_rows"),
     *("mechanism/coupling", "mechanism/equations", "mechanism/posterior"),
     *("frontier/normal", "frontier/densities", "frontier/quadrature", "frontier/technology", "frontier/data", "frontier/likelihood"),
+    *("frontier/best_practice",),
 )
 """Numerical kernels: pure functions on arrays. A kernel that is added belongs on this list."""
 

@@ -16,6 +16,7 @@ EVERY_FAMILY = {
     "Exponential": {"scale": 0.7},
     "Normal": {"mu": 1.0, "sigma": 0.7},
     "Uniform": {"lower": -1.0, "upper": 3.0},
+    "Gamma": {"alpha": 3.0, "beta": 2.0},
 }
 
 

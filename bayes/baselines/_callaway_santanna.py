@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from bayes.baselines._diff_diff import fitted, options
 from bayes.baselines._libraries import with_version
@@ -29,6 +32,14 @@ def fit_region(sample: Sample) -> list[dict[str, Any]]:
     """Overall effect and event study only."""
     result = _result(sample)
     return [_overall(sample, result), *_events(sample, result)]
+
+
+def event_covariance(sample: Sample, control_group: str) -> tuple[list[float], np.ndarray]:
+    """Event times without the reference, and the covariance of their effects."""
+    found = _result(replace(sample, control_group=control_group)).aggregate("event_study")
+    if found.vcov is None:
+        return [], np.zeros((0, 0))
+    return [float(e) for e in found.vcov_index], np.asarray(found.vcov)
 
 
 def _result(sample: Sample) -> Any:

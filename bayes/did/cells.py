@@ -63,14 +63,17 @@ class Design:
     def size(self) -> int:
         return len(self.period_columns) + self.cells.size + self.leads.size
 
-    def columns(self, region: int, cohort: float, dates: np.ndarray) -> np.ndarray:
-        """0/1 columns of a unit with this region, cohort and dates. Shape (dates, size)."""
+    def columns(self, region: int, cohort: float, dates: np.ndarray, dose: np.ndarray | None = None) -> np.ndarray:
+        """Columns of a unit with this region, cohort and dates: 0/1, cells and leads times its ``dose``. Shape (dates, size)."""
         event = dates - cohort
         of_region = (self.period_columns[:, 0] < 0) | (self.period_columns[:, 0] == region)
         periods = of_region & (dates[:, None] == self.period_columns[:, 1])
         cells = (self.cells.region == region) & (self.cells.cohort == cohort) & (event[:, None] == self.cells.event)
         leads = (self.leads.region == region) & (event[:, None] == self.leads.event)
-        return np.concatenate([periods, cells, leads], axis=1).astype(float)
+        columns = np.concatenate([periods, cells, leads], axis=1).astype(float)
+        if dose is not None:
+            columns[:, len(self.period_columns) :] *= dose[:, None]
+        return columns
 
 
 def make_design(groups: Sequence[Trajectories], n_periods: int, period_effects: str, anticipation: int, leads: bool) -> Design:

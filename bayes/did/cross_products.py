@@ -32,11 +32,12 @@ class UnitColumns:
     def names(self) -> tuple[str, ...]:
         return (*(["unit_effect_sd"] if self.treatment else []), *(["unit_trend_sd"] if self.trend else []))
 
-    def matrix(self, cohort: float, dates: np.ndarray, anticipation: int, centre: float) -> np.ndarray:
+    def matrix(self, cohort: float, dates: np.ndarray, anticipation: int, centre: float, dose: np.ndarray | None = None) -> np.ndarray:
         """Z_i, shape (dates, 1 + number of random columns). The trend counts grid steps from the middle of the panel."""
         columns = [np.ones(dates.size)]
         if self.treatment:
-            columns.append((dates - cohort >= -anticipation).astype(float))
+            treated = (dates - cohort >= -anticipation).astype(float)
+            columns.append(treated if dose is None else treated * dose)
         if self.trend:
             columns.append(dates - centre)
         return np.column_stack(columns)
@@ -53,7 +54,7 @@ class CrossProducts:
     unit : numpy.ndarray
         Vᵢ' R_f Zᵢ of pseudo-units, shape (pseudo, F, K + 1, q).
     pattern : numpy.ndarray
-        Pattern (observed dates × treatment path) of each pseudo-unit, shape (pseudo,).
+        Pattern (observed dates × treatment path, doses included) of each pseudo-unit, shape (pseudo,).
     zz : numpy.ndarray
         Z' R_f Z by pattern, shape (patterns, F, q, q).
     pattern_units : numpy.ndarray
@@ -161,18 +162,19 @@ def build(groups: Sequence[Trajectories], design: Design, z: UnitColumns, scales
     order = _column_order(design, kv)
     centre = _centre(groups)
     total = np.zeros((1 + 2 * gaps.size, kd + kv, kd + kv))
-    patterns: dict[tuple[float, bytes], list] = {}
+    patterns: dict[tuple[float, bytes, bytes], list] = {}
     for g in groups:
-        zi = z.matrix(g.cohort, g.dates, design.anticipation, centre)
-        v = np.concatenate([g.ones[:, None, None] * design.columns(g.region, g.cohort, g.dates), g.values / scales], axis=2)[:, :, order]
+        zi = z.matrix(g.cohort, g.dates, design.anticipation, centre, g.dose)
+        fixed = design.columns(g.region, g.cohort, g.dates, g.dose)
+        v = np.concatenate([g.ones[:, None, None] * fixed, g.values / scales], axis=2)[:, :, order]
         used = np.flatnonzero((v != 0).any(axis=(0, 1)))
         rv = _apply_structure(v[:, :, used], g.dates, gaps)
-        flat = v[:, :, used].reshape(-1, used.size)
+        flat = v[:, :, used].reshape(v.shape[0] * v.shape[1], used.size)  # none used: a unit seen once, in the reference period
         for f in range(rv.shape[0]):
-            total[f][np.ix_(used, used)] += flat.T @ rv[f].reshape(-1, used.size)
+            total[f][np.ix_(used, used)] += flat.T @ rv[f].reshape(flat.shape)
         u = np.zeros((v.shape[0], rv.shape[0], kd + kv, zi.shape[1]))
         u[:, :, used] = np.moveaxis(np.einsum("fjtk,tq->fjkq", rv, zi), 0, 1)
-        entry = patterns.setdefault((g.cohort, g.dates.tobytes()), [[], _apply_structure(zi, g.dates, gaps), zi, 0])
+        entry = patterns.setdefault(_pattern_of(g), [[], _apply_structure(zi, g.dates, gaps), zi, 0])
         entry[0].append(u)
         entry[3] += g.n
     units = [_compress(np.concatenate(e[0])) for e in patterns.values()]
@@ -189,17 +191,22 @@ def group_products(groups: Sequence[Trajectories], design: Design, z: UnitColumn
     """Mean Vᵢ'R_f Zᵢ of every group, in the column order of :func:`build`."""
     gaps, _ = observed_gaps(groups)
     order, centre = _column_order(design, scales.size), _centre(groups)
-    patterns: dict[tuple[float, bytes], int] = {}
+    patterns: dict[tuple[float, bytes, bytes], int] = {}
     means, weighted, codes = [], [], []
     for g in groups:
-        zi = z.matrix(g.cohort, g.dates, design.anticipation, centre)
+        zi = z.matrix(g.cohort, g.dates, design.anticipation, centre, g.dose)
         rz = _apply_structure(zi, g.dates, gaps)
-        fixed = design.columns(g.region, g.cohort, g.dates)
+        fixed = design.columns(g.region, g.cohort, g.dates, g.dose)
         for out, v in ((means, g.mean), (weighted, g.weighted_mean)):
             out.append(np.einsum("tk,ftq->fkq", np.concatenate([fixed, v / scales], axis=1)[:, order], rz))
-        codes.append(patterns.setdefault((g.cohort, g.dates.tobytes()), len(patterns)))
+        codes.append(patterns.setdefault(_pattern_of(g), len(patterns)))
     sums = [np.array([getattr(g, name) for g in groups]) for name in ("n", "weight", "weight_squares")]
     return GroupProducts(np.stack(means), np.stack(weighted), np.array(codes), *sums)
+
+
+def _pattern_of(group: Trajectories) -> tuple[float, bytes, bytes]:
+    """What determines Z of a unit."""
+    return group.cohort, group.dates.tobytes(), b"" if group.dose is None else group.dose.tobytes()
 
 
 def _centre(groups: Sequence[Trajectories]) -> float:

@@ -55,7 +55,7 @@ def posterior_dataset(scalars: Mapping[str, np.ndarray], collapsed: CollapsedPan
         arrays["new_unit_effect"] = ((), rng.standard_normal(len(hyper)) * hyper.unit_sds[:, 0] * collapsed.scales[-1])
     if collapsed.design.leads.size:
         arrays["lead_effect"] = (("lead",), _lead_draws(collapsed, hyper, rng))
-    return _dataset(scalars, shape, arrays, collapsed)
+    return labelled_dataset(scalars, shape, arrays, collapsed)
 
 
 def unpooled_dataset(scalars: Mapping[str, np.ndarray], collapsed: CollapsedPanel, priors: Mapping[str, Prior], seed: int) -> xr.Dataset:
@@ -81,7 +81,7 @@ def prior_dataset(collapsed: CollapsedPanel, priors: Mapping[str, Prior], names:
         extra = rng.standard_normal((n, g.n.size)) * sd * np.sqrt(np.maximum(g.weight_squares / g.weight**2 - 1 / g.n, 0))
         arrays |= {"group_effect": (("group",), equal), "group_effect_weighted": (("group",), equal + extra)}
         arrays["new_unit_effect"] = ((), rng.standard_normal(n) * sd[:, 0])
-    return _dataset(scalars, (1, n), arrays, collapsed)
+    return labelled_dataset(scalars, (1, n), arrays, collapsed)
 
 
 def _arrays(collapsed: CollapsedPanel, drawn: np.ndarray, columns: np.ndarray) -> dict[str, Any]:
@@ -108,7 +108,10 @@ def _lead_draws(collapsed: CollapsedPanel, hyper: Hyperparameters, rng: np.rando
     return np.where(where >= 0, drawn[:, where], np.nan) * collapsed.scales[-1]
 
 
-def _dataset(scalars: Mapping[str, np.ndarray], shape: tuple[int, ...], arrays: Mapping[str, Any], collapsed: CollapsedPanel) -> xr.Dataset:
+def labelled_dataset(
+    scalars: Mapping[str, np.ndarray], shape: tuple[int, ...], arrays: Mapping[str, Any], collapsed: CollapsedPanel
+) -> xr.Dataset:
+    """Scalars (chain, draw) and arrays (flat draws, …) with their dimensions, and cells, groups and columns in calendar terms."""
     data = {k: (("chain", "draw"), np.asarray(v).reshape(shape)) for k, v in scalars.items()}
     data |= {k: (("chain", "draw", *dims), v.reshape(*shape, *v.shape[1:])) for k, (dims, v) in arrays.items()}
     coords: dict[str, Any] = {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}

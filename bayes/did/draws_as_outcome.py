@@ -82,7 +82,7 @@ def cut_posterior(
     spec: StaggeredDiD, panel: Panel, outcome_draws: np.ndarray, seed: int = 0, draws_used: int = 100, conditional_draws: int = 10
 ) -> CutPosterior:
     """What :meth:`bayes.StaggeredDiD.fit_draws` does."""
-    used, n = (_whole(v, name) for v, name in ((draws_used, "draws_used"), (conditional_draws, "conditional_draws")))
+    used, n = (whole_number(v, name) for v, name in ((draws_used, "draws_used"), (conditional_draws, "conditional_draws")))
     outcomes = _checked(panel, outcome_draws)
     outcomes = outcomes[_spaced(len(outcomes), used)]
     base = spec._needed(panel.assign(**{spec.outcome: outcomes.mean(axis=0)}))
@@ -123,7 +123,7 @@ def _checked(panel: Panel, outcome_draws: np.ndarray) -> np.ndarray:
     return values
 
 
-def _whole(value: int, name: str) -> int:
+def whole_number(value: int, name: str) -> int:
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise SpecificationError(f"{name} must be a whole number of at least 1, got {value!r}.")
     return int(value)

@@ -3,12 +3,13 @@
 Within a group every deterministic column (period dummies, treatment cells) is the same for all units, so the likelihood sees the
 units only through Σᵢ [1, vᵢ][1, vᵢ]', where vᵢ stacks a unit's covariates and outcome over its dates. A group of n units is therefore
 exchangeable with at most 1 + dates × columns *pseudo-units* whose cross-product is the same. Everything downstream costs the same for
-a thousand rows and for a billion.
+a thousand rows and for a billion. With a dose of the treatment, units share a group when their doses are the same at every date: the cost
+then grows with the number of distinct doses, at most the number of treated units, and still not with rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,8 @@ class Trajectories:
         Average trajectory over units, equally and by unit weight, shape (dates, columns).
     weight, weight_squares : float
         Σ wᵢ and Σ wᵢ² of the unit weights (wᵢ = a unit's average weight; 1 without weights).
+    dose : numpy.ndarray or None
+        What multiplies the treatment columns at each date, shape (dates,); None where the treatment is on or off.
     """
 
     region: int
@@ -49,6 +52,7 @@ class Trajectories:
     weighted_mean: np.ndarray
     weight: float
     weight_squares: float
+    dose: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Block:
     """Whole units in long form: the only thing that an in-memory panel and a batch from disk need to have in common.
 
     ``starts`` are first rows of units; ``periods`` grid positions per row; ``values`` (rows, columns) with the outcome last;
-    ``regions``, ``cohorts``, ``weights`` per unit.
+    ``regions``, ``cohorts``, ``weights`` per unit; ``dose`` per row where the treatment has one (0 for units that are never treated).
     """
 
     starts: np.ndarray
@@ -87,6 +91,7 @@ class Block:
     regions: np.ndarray
     cohorts: np.ndarray
     weights: np.ndarray
+    dose: np.ndarray | None = None
 
 
 def block_of(panel: Panel, outcome: str, covariates: tuple[str, ...] = ()) -> Block:
@@ -101,26 +106,50 @@ def block_of(panel: Panel, outcome: str, covariates: tuple[str, ...] = ()) -> Bl
 
 
 def group_units(blocks: Iterable[Block]) -> list[Trajectories]:
-    """Compress blocks of units to one :class:`Trajectories` per region × cohort × observed dates, sorted by these.
+    """Compress blocks of units to one :class:`Trajectories` per region × cohort × observed dates (× doses), sorted by these.
 
     Exact: likelihoods computed from the result equal those of the rows (the Gram matrix is what enters them). One pass; memory
     is that of one block plus (1 + dates × columns)² numbers per group.
     """
-    groups: dict[tuple[int, float, bytes], _Sums] = {}
+    groups: dict[tuple[int, float, bytes, bytes], _Sums] = {}
     for block in blocks:
         for key, sums in _block_sums(block):
             groups[key] = groups[key] + sums if key in groups else sums
-    return [_finish(key, groups[key]) for key in sorted(groups, key=lambda k: (k[0], k[1], np.frombuffer(k[2], np.int64).tolist()))]
+    return [_finish(key, groups[key]) for key in sorted(groups, key=_order)]
 
 
-def _block_sums(block: Block) -> Iterator[tuple[tuple[int, float, bytes], _Sums]]:
+def group_of_units(block: Block, groups: Sequence[Trajectories]) -> np.ndarray:
+    """Position in ``groups`` of each unit's group, shape (units,)."""
+    number = {(g.region, g.cohort, g.dates.tobytes(), _bytes(g.dose)): j for j, g in enumerate(groups)}
+    ends = np.r_[block.starts[1:], block.periods.size]
+    out = np.empty(block.starts.size, dtype=int)
+    for i, (start, end) in enumerate(zip(block.starts, ends, strict=True)):
+        dose = None if block.dose is None else block.dose[start:end]
+        dates = block.periods[start:end].astype(np.int64)
+        out[i] = number[int(block.regions[i]), float(block.cohorts[i]), dates.tobytes(), _bytes(dose)]
+    return out
+
+
+def _bytes(dose: np.ndarray | None) -> bytes:
+    return b"" if dose is None else dose.astype(float).tobytes()
+
+
+def _order(key: tuple[int, float, bytes, bytes]) -> tuple:
+    return key[0], key[1], np.frombuffer(key[2], np.int64).tolist(), np.frombuffer(key[3]).tolist()
+
+
+def _block_sums(block: Block) -> Iterator[tuple[tuple[int, float, bytes, bytes], _Sums]]:
     lengths = np.diff(np.r_[block.starts, block.periods.size])
     pattern, first_of_pattern = _date_patterns(block, lengths)
+    if block.dose is not None:
+        pattern, first_of_pattern = _dose_patterns(block, pattern)
     for units in _members(block.regions, block.cohorts, pattern):
         first = units[0]
         unit = first_of_pattern[int(pattern[first])]
-        dates = block.periods[block.starts[unit] : block.starts[unit] + lengths[unit]].astype(np.int64)
-        yield (int(block.regions[first]), float(block.cohorts[first]), dates.tobytes()), _sums(block, units, dates.size)
+        rows = slice(block.starts[unit], block.starts[unit] + lengths[unit])
+        dates = block.periods[rows].astype(np.int64)
+        dose = b"" if block.dose is None else block.dose[rows].astype(float).tobytes()
+        yield (int(block.regions[first]), float(block.cohorts[first]), dates.tobytes(), dose), _sums(block, units, dates.size)
 
 
 def _members(regions: np.ndarray, cohorts: np.ndarray, pattern: np.ndarray) -> list[np.ndarray]:
@@ -147,6 +176,15 @@ def _date_patterns(block: Block, lengths: np.ndarray) -> tuple[np.ndarray, np.nd
     return code.astype(float), first
 
 
+def _dose_patterns(block: Block, pattern: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The patterns split by doses: units share a code when dates and doses are the same."""
+    codes: dict[tuple[float, bytes], int] = {}
+    code = [
+        codes.setdefault((p, dose.tobytes()), len(codes)) for p, dose in zip(pattern, np.split(block.dose, block.starts[1:]), strict=True)
+    ]
+    return np.array(code, dtype=float), np.unique(code, return_index=True)[1]
+
+
 def _sums(block: Block, units: np.ndarray, n_dates: int) -> _Sums:
     k = block.values.shape[1]
     first = block.starts[units]
@@ -165,13 +203,14 @@ def _sums(block: Block, units: np.ndarray, n_dates: int) -> _Sums:
     return _Sums(units.size, x.T @ x, x[:, 1:].sum(axis=0), w @ x[:, 1:], w.sum(), w @ w, x if units.size <= x.shape[1] else None)
 
 
-def _finish(key: tuple[int, float, bytes], sums: _Sums) -> Trajectories:
+def _finish(key: tuple[int, float, bytes, bytes], sums: _Sums) -> Trajectories:
     dates = np.frombuffer(key[2], dtype=np.int64)
     shape = (dates.size, (sums.gram.shape[0] - 1) // dates.size)
     factor = sums.rows if sums.rows is not None else _gram_factor(sums.gram)
     return Trajectories(
         key[0], key[1], dates, factor[:, 0], factor[:, 1:].reshape(-1, *shape), sums.n, (sums.total / sums.n).reshape(shape),
         (sums.weighted / sums.weight).reshape(shape), float(sums.weight), float(sums.weight_squares),
+        np.frombuffer(key[3]) if key[3] else None,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 
 from bayes.did.cross_products import CrossProducts
 from bayes.did.draws import posterior_dataset
+from bayes.did.intensity import refuse_extensions
 from bayes.did.likelihood import component_names, make_log_likelihood
 from bayes.did.state import CollapsedPanel
 from bayes.inference.sampling import prepare_jax, single_threaded_algebra
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _LOG_BOUNDS = (-14.0, 5.0)
 """Scales between 1e-6 and 150 standard deviations of the outcome; the mode lies inside unless a prior puts it elsewhere."""
 _LOGIT_BOUNDS = (-14.0, 14.0)
-_GRADIENT_LIMIT = 1e-2
+GRADIENT_LIMIT = 1e-2
 """Largest derivative at a mode. Densities curve by about one where the data say little, which leaves 0.01 posterior standard deviations,
 and by the number of rows where they say much, where rounding of the density alone leaves derivatives of 1e-3."""
 
@@ -47,6 +48,7 @@ def posterior_modes(spec: StaggeredDiD, panels: Iterable[CollapsedPanel]) -> Ite
 
     ``panels`` are collapsed by ``spec``. A panel of another layout is compiled anew (seconds); the rest costs some tens of gradients.
     """
+    refuse_extensions(spec, "The posterior mode of the scales", allowed=("dose", "moderators"))
     prepare_jax()
     key, counts, density, z = None, np.zeros(0, dtype=int), None, None
     priors = spec.resolved_priors()
@@ -60,9 +62,9 @@ def posterior_modes(spec: StaggeredDiD, panels: Iterable[CollapsedPanel]) -> Ite
         padded = _padded(products, counts)
         coordinates = [Coordinate.of(n, priors[n], scale) for n in names]
         arguments = (padded.total, padded.unit, padded.zz, scale)
-        found = _maximum(density, arguments, coordinates, z)
+        found = maximum(density, arguments, coordinates, z)
         if not found[1]:
-            found = _maximum(density, arguments, coordinates, None)
+            found = maximum(density, arguments, coordinates, None)
         z = found[0]
         values = {n: c.value(v) * c.unit(scale) for n, c, v in zip(names, coordinates, z, strict=True)}
         yield collapsed, Mode(values, *found[1:])
@@ -116,18 +118,9 @@ class Coordinate:
 
     def log_density(self, z, xp=np):
         """Log prior density of z up to a constant, Jacobian included."""
-        p, x = self.prior.parameters, self.value(z, xp) * self.factor
-        match self.prior.family:
-            case "Uniform":
-                return -xp.logaddexp(0.0, z) - xp.logaddexp(0.0, -z)
-            case "HalfNormal":
-                return z - 0.5 * (x / p["sigma"]) ** 2
-            case "HalfStudentT":
-                return z - 0.5 * (p["nu"] + 1) * xp.log1p((x / p["sigma"]) ** 2 / p["nu"])
-            case "Exponential":
-                return z - x / p["scale"]
-            case _:
-                return -0.5 * (xp.log(x / p["median"]) / p["sigma"]) ** 2
+        if self.prior.family == "Uniform":
+            return -xp.logaddexp(0.0, z) - xp.logaddexp(0.0, -z)
+        return z + self.prior.log_density(self.value(z, xp) * self.factor, xp)
 
 
 # ── density and optimum ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -150,16 +143,18 @@ def _padded(products: CrossProducts, counts: np.ndarray) -> CrossProducts:
     return replace(products, unit=unit, pattern=np.repeat(np.arange(counts.size), counts))
 
 
-def _value_and_gradient(spec: StaggeredDiD, collapsed: CollapsedPanel, products: CrossProducts) -> Callable:
-    """Compiled ``(z, total, unit, zz, scale) → (log posterior density, gradient in z)`` for panels with the layout of this one."""
-    import jax
+def log_posterior(spec: StaggeredDiD, collapsed: CollapsedPanel) -> Callable:
+    """A JAX function ``(z, products, scale) → log posterior density of the coordinates z`` for products of this panel's layout.
+
+    Arrays of ``products`` may be traced; its numbers of units, rows and columns and its distances are those of ``collapsed``.
+    """
     import jax.numpy as jnp
 
     names, priors, basis = spec.parameters(collapsed), spec.resolved_priors(), collapsed.basis
     units, components = collapsed.unit_columns.names, component_names(basis) if basis is not None else ()
 
-    def density(z, total, unit, zz, scale):
-        likelihood = make_log_likelihood(replace(products, total=total, unit=unit, zz=zz), basis)
+    def density(z, products: CrossProducts, scale):
+        likelihood = make_log_likelihood(products, basis)
         coordinates = [Coordinate.of(n, priors[n], scale) for n in names]
         values = {n: c.value(z[j], jnp) for j, (n, c) in enumerate(zip(names, coordinates, strict=True))}
 
@@ -174,12 +169,22 @@ def _value_and_gradient(spec: StaggeredDiD, collapsed: CollapsedPanel, products:
         component_sds = jnp.stack([sd(c) for c in components]) if components else jnp.zeros(0)
         return log_prior + likelihood(values["innovation_sd"], values.get("autocorrelation", jnp.asarray(0.0)), unit_sds, component_sds)
 
-    return jax.jit(jax.value_and_grad(density))
+    return density
 
 
-def _maximum(
-    density: Callable, arguments: tuple, coordinates: list[Coordinate], start: np.ndarray | None
-) -> tuple[np.ndarray, bool, float]:
+def _value_and_gradient(spec: StaggeredDiD, collapsed: CollapsedPanel, products: CrossProducts) -> Callable:
+    """Compiled ``(z, total, unit, zz, scale) → (log posterior density, gradient in z)`` for panels with the layout of this one."""
+    import jax
+
+    density = log_posterior(spec, collapsed)
+
+    def of_arrays(z, total, unit, zz, scale):
+        return density(z, replace(products, total=total, unit=unit, zz=zz), scale)
+
+    return jax.jit(jax.value_and_grad(of_arrays))
+
+
+def maximum(density: Callable, arguments: tuple, coordinates: list[Coordinate], start: np.ndarray | None) -> tuple[np.ndarray, bool, float]:
     """Maximum of a log density from a start: place, whether it is one, largest derivative that its bounds leave free."""
     bounds = np.array([c.bounds for c in coordinates])
     start = np.array([c.start() for c in coordinates]) if start is None else start
@@ -193,4 +198,4 @@ def _maximum(
     options = {"ftol": 1e-13, "gtol": 1e-6, "maxiter": 500}
     found = minimize(negative, np.clip(start, *bounds.T), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     gradient = float(np.abs(np.clip(found.x - found.jac, *bounds.T) - found.x).max())
-    return found.x, bool(found.fun < 1e10 and gradient < _GRADIENT_LIMIT), gradient
+    return found.x, bool(found.fun < 1e10 and gradient < GRADIENT_LIMIT), gradient

@@ -15,7 +15,10 @@ from bayes.did.cross_products import UnitColumns
 from bayes.did.draws import posterior_dataset, prior_dataset, sampled_scales
 from bayes.did.fit import DiDFit
 from bayes.did.groups import Block, block_of, group_units
+from bayes.did.intensity import product_name, refuse_collinear_moderators, refuse_extensions, warn_of_constant_dose, with_intensity
+from bayes.did.pymc_models import collapsed_model, rows_model
 from bayes.did.state import CollapsedPanel, collapse
+from bayes.did.student_t import rows_posterior
 from bayes.errors import SpecificationError
 from bayes.inference.sampling import SamplerOptions
 from bayes.panel import Panel
@@ -29,6 +32,7 @@ _CHOICES = {
     "errors": ("ar1", "iid"),
     "unit_effects": ("random-treatment", "fixed"),
     "period_effects": ("common", "region"),
+    "likelihood": ("normal", "student-t"),
 }
 _PRIOR_DRAWS = 4000
 
@@ -37,6 +41,19 @@ def _words(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, Sequence) or not all(isinstance(v, str) for v in value):
         raise SpecificationError(f"{name} must be a list of names, got {value!r}.")
     return tuple(value)
+
+
+def _check_intensity(spec: StaggeredDiD) -> None:
+    """The words for dose, moderators and likelihood."""
+    if isinstance(spec.moderators, str):
+        raise SpecificationError(f"moderators must be a list of columns, for example moderators=[{spec.moderators!r}].")
+    object.__setattr__(spec, "moderators", _words("moderators", spec.moderators))
+    if spec.dose is not None and not isinstance(spec.dose, str):
+        raise SpecificationError(f"dose must be the name of a column or None, got {spec.dose!r}.")
+    if spec.outcome in (spec.dose, *spec.moderators) or len(set(spec.moderators)) < len(spec.moderators):
+        raise SpecificationError("Dose and moderators must be other columns than the outcome, each moderator named once.")
+    if spec.likelihood == "student-t" and spec.leads:
+        raise SpecificationError('Leads are drawn under normal errors only. With likelihood="student-t" set leads=False.')
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,16 @@ class StaggeredDiD:
         Periods before treatment in which effects are allowed.
     path_order : 1 or 2
         First- or second-order random walk of effects over event time.
+    dose : str, optional
+        Column ≥ 0 with the intensity of the treatment, constant or changing over time: τ_c and b_i become effects per unit of it (see
+        :meth:`DiDFit.att`). It matters in treated rows only, and may be missing elsewhere; leads count a unit's mean dose. A treated unit
+        costs like a group of its own.
+    moderators : sequence of str
+        Columns that the effect may vary with: treatment × (column − its mean over treated rows) enters with a flat coefficient
+        (:meth:`DiDFit.moderation`). They should not be affected by the treatment.
+    likelihood : "normal" or "student-t"
+        Student-t innovations take the weight off outlying rows. Nothing can be integrated out then: the row-level model is sampled with
+        all its latents (tens of times slower; use ``tune=1000``) and proper wide priors on unit and period effects; leads are not drawn.
     priors : mapping of str to Prior or number
         Replaces defaults of :data:`bayes.priors.DID_PRIORS`; a number is a scale relative to the within standard deviation of the outcome.
 
@@ -96,6 +123,9 @@ class StaggeredDiD:
     period_effects: str = "common"
     anticipation: int = 0
     path_order: int = 1
+    dose: str | None = None
+    moderators: tuple[str, ...] = ()
+    likelihood: str = "normal"
     priors: Mapping[str, Prior | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -124,7 +154,13 @@ class StaggeredDiD:
             raise SpecificationError(f"path_order must be 1 or 2, got {self.path_order!r}.")
         if len({self.outcome, *self.covariates}) < 1 + len(self.covariates):
             raise SpecificationError("The outcome and the covariates must be different columns, each named once.")
+        _check_intensity(self)
         resolve(DID_PRIORS, self.priors)
+
+    @property
+    def regressors(self) -> tuple[str, ...]:
+        """Names of the flat coefficients: covariates, then moderators × treatment."""
+        return (*self.covariates, *map(product_name, self.moderators))
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -141,20 +177,27 @@ class StaggeredDiD:
         """The rows of a panel in the form that :meth:`collapse_blocks` takes."""
         if panel.first_treated is None:
             raise SpecificationError("The panel has no treatment timing. Give first_treated= or treated= to Panel.from_frame.")
-        return block_of(panel, self.outcome, self.covariates)
+        return with_intensity(block_of(panel, self.outcome, self.covariates), panel, self)
 
     def collapse_blocks(self, blocks, n_periods: int, period_start: int, step: int, regions: Sequence[str]) -> CollapsedPanel:
         """As :meth:`collapse`, from blocks of whole units, for panels that come in pieces."""
         unit_columns = UnitColumns(self.unit_effects == "random-treatment", self.unit_trends)
-        return collapse(
-            group_units(blocks), n_periods, period_start, step, regions, self.covariates, unit_columns, self.period_effects,
-            self.anticipation, self.leads, self.components, self.path_order,
+        groups = group_units(blocks)
+        if groups[0].mean.shape[1] != len(self.regressors) + 1 or (groups[0].dose is None) != (self.dose is None):
+            raise SpecificationError("The blocks do not carry this model's covariates, moderators and dose. Use StaggeredDiD.block(panel).")
+        collapsed = collapse(
+            groups, n_periods, period_start, step, regions, self.regressors, unit_columns, self.period_effects, self.anticipation,
+            self.leads, self.components, self.path_order,
         )  # fmt: skip
+        if self.moderators:
+            refuse_collinear_moderators(collapsed, self.moderators)
+        return collapsed
 
     def parameters(self, collapsed: CollapsedPanel) -> tuple[str, ...]:
         """Names of the parameters that are sampled, in the model's order."""
         ar1 = ("autocorrelation",) if self.errors == "ar1" else ()
-        return ("innovation_sd", *ar1, *collapsed.unit_columns.names, *sampled_scales(collapsed.basis))
+        tails = ("degrees_of_freedom",) if self.likelihood == "student-t" else ()
+        return ("innovation_sd", *ar1, *collapsed.unit_columns.names, *sampled_scales(collapsed.basis), *tails)
 
     def resolved_priors(self) -> dict[str, Prior]:
         return resolve(DID_PRIORS, self.priors)
@@ -166,8 +209,6 @@ class StaggeredDiD:
         ``form="rows"`` is the readable row-level model with every latent variable, for graphs, extension and prior prediction; unit and
         period effects have wide proper priors there. Raises :class:`SpecificationError` on another form.
         """
-        from bayes.did.pymc_models import collapsed_model, rows_model
-
         if form == "collapsed":
             return collapsed_model(self, self.collapse(panel))
         if form == "rows":
@@ -211,6 +252,7 @@ class StaggeredDiD:
         """
         options = SamplerOptions(sampler, draws, tune, chains, target_accept, seed, cores, progress)
         used = self._needed(panel)
+        warn_of_constant_dose(self, used)
         from bayes.inference.files import cached
 
         return cached(self, used, options, cache, lambda: self._sample(used, options))
@@ -256,20 +298,23 @@ class StaggeredDiD:
         """
         from bayes.did.draws_as_outcome import cut_posterior
 
+        refuse_extensions(self, "A fit to draws of the outcome", allowed=("moderators",))
         return cut_posterior(self, panel, outcome_draws, seed, draws_used, conditional_draws)
 
     def _sample(self, panel: Panel, options: SamplerOptions) -> DiDFit:
         import xarray as xr
 
-        from bayes.did.pymc_models import collapsed_model
         from bayes.inference.files import describe_run
         from bayes.inference.sampling import sample
 
         collapsed = self.collapse(panel)
-        samples = sample(collapsed_model(self, collapsed), options)
         names, priors = self.parameters(collapsed), self.resolved_priors()
-        scalars = {n: samples.draws[n] for n in names}
-        posterior = posterior_dataset(scalars, collapsed, priors, options.seed)
+        if self.likelihood == "normal":
+            samples = sample(collapsed_model(self, collapsed), options)
+            posterior = posterior_dataset({n: samples.draws[n] for n in names}, collapsed, priors, options.seed)
+        else:
+            samples = sample(rows_model(self, collapsed, self.block(panel)), options)
+            posterior = rows_posterior(self, collapsed, self.block(panel), samples, options.seed)
         statistics = xr.Dataset({k: (("chain", "draw"), v) for k, v in samples.statistics.items()})
         prior = prior_dataset(collapsed, priors, names, _PRIOR_DRAWS, options.seed)
         tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics, "prior": prior})
@@ -282,7 +327,8 @@ class StaggeredDiD:
 
         self.block(panel)
         roles = [panel.unit, panel.time, panel.region, panel.first_treated, panel.weights]
-        columns = list(dict.fromkeys([c for c in roles if c is not None] + [self.outcome, *self.covariates]))
+        roles += [self.outcome, *self.covariates, self.dose, *self.moderators]
+        columns = list(dict.fromkeys(c for c in roles if c is not None))
         return replace(panel, frame=panel.frame[columns])
 
     def to_dict(self) -> dict[str, Any]:

@@ -42,18 +42,10 @@ def draw_coefficients(products: CrossProducts, basis: Basis | None, hyper: Hyper
     k, p = products.n_columns, products.n_flat
     width = 8 * (products.unit[:, 0].size * 2 + 8 * k * k)
     out = np.empty((len(hyper), k))
-    for part in _chunks(len(hyper), width):
+    for part in chunks(len(hyper), width):
         h = hyper.take(part)
-        s = _shrunk_products(products, h)
-        factor = _covariance_factor(basis, h.component_sds) if basis is not None else np.zeros((len(h), 0, 0))
-        m = factor.shape[2]
-        t = np.zeros((len(h), k, p + m))
-        t[:, :p, :p] = np.eye(p)
-        t[:, p:, p:] = factor
-        inner = t.transpose(0, 2, 1) @ s[:, :k, :k] @ t
-        index = np.arange(p, p + m)
-        inner[:, index, index] += h.innovation_sd[:, None] ** 2
-        lower = np.linalg.cholesky(inner)
+        s = shrunk_products(products, h)
+        t, lower = conditional_factor(s[:, :k, :k], p, basis, h)
         c = (t.transpose(0, 2, 1) @ s[:, :k, k:])[..., 0]
         noise = rng.standard_normal(c.shape) * h.innovation_sd[:, None]
         z = np.linalg.solve(lower, c[..., None])[..., 0] + noise
@@ -61,7 +53,21 @@ def draw_coefficients(products: CrossProducts, basis: Basis | None, hyper: Hyper
     return out
 
 
-def _chunks(n: int, bytes_each: int) -> Iterator[slice]:
+def conditional_factor(s: np.ndarray, p: int, basis: Basis | None, h: Hyperparameters) -> tuple[np.ndarray, np.ndarray]:
+    """T and the lower Cholesky factor of A for every draw, from the model's block of S* (draws, K, K) with p flat columns first."""
+    factor = _covariance_factor(basis, h.component_sds) if basis is not None else np.zeros((len(h), 0, 0))
+    m = factor.shape[2]
+    t = np.zeros((len(h), s.shape[1], p + m))
+    t[:, :p, :p] = np.eye(p)
+    t[:, p:, p:] = factor
+    inner = t.transpose(0, 2, 1) @ s @ t
+    index = np.arange(p, p + m)
+    inner[:, index, index] += h.innovation_sd[:, None] ** 2
+    return t, np.linalg.cholesky(inner)
+
+
+def chunks(n: int, bytes_each: int) -> Iterator[slice]:
+    """Slices of n draws that need about 64 MB each."""
     step = max(1, _CHUNK_BYTES // max(bytes_each, 1))
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))
@@ -73,7 +79,7 @@ def _unit_factor(zz: np.ndarray, h: Hyperparameters, f: np.ndarray) -> tuple[lis
     return factor_patterns(by_pattern, scale), scale
 
 
-def _shrunk_products(products: CrossProducts, h: Hyperparameters) -> np.ndarray:
+def shrunk_products(products: CrossProducts, h: Hyperparameters) -> np.ndarray:
     """S* for every draw, shape (draws, K + 1, K + 1)."""
     f = coefficients(h.autocorrelation, products.gaps)
     lower, scale = _unit_factor(products.zz, h, f)
@@ -111,7 +117,7 @@ def draw_group_effects(
     Exact: given the coefficients, the unit effects of a group's members are independent normals whose mean is linear in each unit's data.
     """
     out = np.empty((2, len(hyper), groups.n.size))
-    for part in _chunks(len(hyper), 8 * groups.mean[:, 0].size * 3):
+    for part in chunks(len(hyper), 8 * groups.mean[:, 0].size * 3):
         h = hyper.take(part)
         f = coefficients(h.autocorrelation, gaps)
         lower, scale = _unit_factor(zz, h, f)
@@ -126,6 +132,14 @@ def draw_group_effects(
         out[0, part] = means[0] + equal
         out[1, part] = means[1] + equal + rng.standard_normal(means[0].shape) * np.sqrt(variance * extra)
     return out[0], out[1]
+
+
+def unit_effect_weights(zz: np.ndarray, gaps: np.ndarray, h: Hyperparameters) -> np.ndarray:
+    """Weights on V'R_f Z that give the conditional mean of a unit's treatment effect, by pattern: (draws, patterns, F, q)."""
+    f = coefficients(h.autocorrelation, gaps)
+    lower, scale = _unit_factor(zz, h, f)
+    inverse = np.stack(_inverse_row(lower, scale, np.arange(len(zz)), row=1), axis=-1)
+    return f.T[:, None, :, None] * inverse[:, :, None, :]
 
 
 def _inverse_row(lower: list[list], scale: list, pattern: np.ndarray, row: int) -> list[np.ndarray]:

@@ -10,6 +10,7 @@ from bayes.did.groups import Block
 from bayes.did.likelihood import component_names, make_log_likelihood
 from bayes.did.rows import add_rows_to_model, row_design
 from bayes.did.state import CollapsedPanel
+from bayes.errors import UnsupportedModelError
 from bayes.pooling import random_variable
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def collapsed_model(spec: StaggeredDiD, collapsed: CollapsedPanel):
 
     from bayes.inference.sampling import prepare_jax
 
+    if spec.likelihood != "normal":
+        raise UnsupportedModelError('Only normal errors can be integrated out. Use form="rows" with likelihood="student-t".')
     prepare_jax()
     likelihood = make_log_likelihood(collapsed.sampled_products, collapsed.basis)
     scale = float(collapsed.scales[-1])
@@ -66,7 +69,10 @@ def rows_model(spec: StaggeredDiD, collapsed: CollapsedPanel, block: Block):
         by_column = None
         if basis is not None:
             by_column = pt.stack([pt.as_tensor(c) for c in components])[np.array([names.index(c) for c in basis.component])]
-        add_rows_to_model(rows, collapsed.design, collapsed.unit_columns, basis, by_column, innovation, rho, units, collapsed.scales)
+        degrees = model["degrees_of_freedom"] if spec.likelihood == "student-t" else None
+        add_rows_to_model(
+            rows, collapsed.design, collapsed.unit_columns, basis, by_column, innovation, rho, units, collapsed.scales, degrees
+        )
     return model
 
 

@@ -41,18 +41,22 @@ def row_design(block: Block, design: Design, z: UnitColumns) -> Rows:
     unit_columns = np.empty((block.periods.size, 1 + len(z.names)))
     for i, (start, length) in enumerate(zip(block.starts, lengths, strict=True)):
         rows = slice(start, start + length)
-        fixed[rows] = design.columns(int(block.regions[i]), block.cohorts[i], block.periods[rows])
-        unit_columns[rows] = z.matrix(block.cohorts[i], block.periods[rows], design.anticipation, centre)
+        dose = None if block.dose is None else block.dose[rows]
+        fixed[rows] = design.columns(int(block.regions[i]), block.cohorts[i], block.periods[rows], dose)
+        unit_columns[rows] = z.matrix(block.cohorts[i], block.periods[rows], design.anticipation, centre, dose)
     gap = np.diff(block.periods, prepend=block.periods[:1])
     gap[block.starts] = 0
     unit = np.repeat(np.arange(lengths.size), lengths)
     return Rows(unit, block.starts, fixed, block.values[:, :-1], unit_columns, block.values[:, -1], gap)
 
 
-def add_rows_to_model(rows: Rows, design: Design, z: UnitColumns, basis: Basis | None, component_sds, innovation_sd, rho, unit_sds, scales):
+def add_rows_to_model(
+    rows: Rows, design: Design, z: UnitColumns, basis: Basis | None, component_sds, innovation_sd, rho, unit_sds, scales, degrees=None
+):  # fmt: skip
     """Latent variables and the AR(1) likelihood of every row, added to the PyMC model on the context stack.
 
-    ``scales`` are the within standard deviations of covariates and outcome. Coordinates ``unit``, ``period_column``, ``covariate``,
+    ``scales`` are the within standard deviations of covariates and outcome; ``degrees`` of freedom make the innovations Student-t.
+    Coordinates ``unit``, ``period_column``, ``covariate``,
     ``cell``, ``component`` and ``row`` must be in the model.
     """
     import pymc as pm
@@ -79,13 +83,14 @@ def add_rows_to_model(rows: Rows, design: Design, z: UnitColumns, basis: Basis |
         deviation = pm.Normal(f"{name.removesuffix('_sd')}_z", 0.0, 1.0, shape=members.size)
         full = pt.zeros(rows.starts.size)[members].set(unit_sds[j] * deviation)
         mu = mu + rows.unit_columns[:, 1 + j] * full[rows.unit]
-    return _ar1_outcome(rows, mu, innovation_sd, rho)
+    return _ar1_outcome(rows, mu, innovation_sd, rho, degrees)
 
 
-def _ar1_outcome(rows: Rows, mu, innovation_sd, rho):
+def _ar1_outcome(rows: Rows, mu, innovation_sd, rho, degrees=None):
     """Stationary AR(1) errors in calendar time as one distribution that can also be simulated.
 
-    ε_first ~ N(0, s²/(1 − ρ²)); after a gap of g periods ε_t | ε_{t−g} ~ N(ρ^g ε_{t−g}, s²(1 − ρ^{2g})/(1 − ρ²)).
+    ε_first ~ N(0, s²/(1 − ρ²)); after a gap of g periods ε_t | ε_{t−g} ~ N(ρ^g ε_{t−g}, s²(1 − ρ^{2g})/(1 − ρ²)). With ``degrees`` these
+    normals become Student-t with the same centre and scale (s is then a scale, not a standard deviation).
     """
     import pymc as pm
     import pytensor.tensor as pt
@@ -94,23 +99,29 @@ def _ar1_outcome(rows: Rows, mu, innovation_sd, rho):
     before = np.maximum(np.arange(rows.gap.size) - 1, 0)
     gap = np.where(first, 1, rows.gap)
 
-    def log_density(value, mu, innovation_sd, rho):
+    def log_density(value, mu, innovation_sd, rho, *degrees):
         residual = value - mu
         power = pt.switch(first, 0.0, rho**gap)
         variance = innovation_sd**2 * pt.switch(first, 1.0, 1 - rho ** (2 * gap)) / (1 - rho**2)
         shock = residual - power * residual[before]
+        if degrees:
+            return pt.sum(pm.logp(pm.StudentT.dist(nu=degrees[0], mu=0.0, sigma=1.0), shock / pt.sqrt(variance)) - 0.5 * pt.log(variance))
         return pt.sum(-0.5 * (np.log(2 * np.pi) + pt.log(variance) + shock**2 / variance))
 
-    def simulate(mu, innovation_sd, rho, size):
+    def simulate(mu, innovation_sd, rho, *degrees_and_size):
         # ε_t = Σ ρ^(t − j) w_j z_j over the rows j of the unit up to t: the recursion written out, so that it compiles.
         position, distance, earlier = _distances(rows)
+        degrees = degrees_and_size[:-1]
+        n = rows.gap.size
+        noise = pm.StudentT.dist(nu=degrees[0], mu=0.0, sigma=1.0, shape=n) if degrees else pm.Normal.dist(0.0, 1.0, shape=n)
         weight = pt.switch(first, 1.0, pt.sqrt(1 - rho ** (2 * gap))) * innovation_sd / pt.sqrt(1 - rho**2)
-        shocks = pt.zeros(distance.shape[:2])[rows.unit, position].set(weight * pm.Normal.dist(0.0, 1.0, shape=rows.gap.size))
+        shocks = pt.zeros(distance.shape[:2])[rows.unit, position].set(weight * noise)
         return mu + pt.sum(earlier * rho**distance * shocks[:, None, :], axis=2)[rows.unit, position]
 
+    parameters = (mu, innovation_sd, rho) if degrees is None else (mu, innovation_sd, rho, degrees)
+    signature = f"{','.join(['(n)', *['()'] * (len(parameters) - 1)])}->(n)"
     return pm.CustomDist(
-        "outcome", mu, innovation_sd, rho, logp=log_density, dist=simulate, signature="(n),(),()->(n)",
-        observed=rows.outcome, dims="row",
+        "outcome", *parameters, logp=log_density, dist=simulate, signature=signature, observed=rows.outcome, dims="row"
     )  # fmt: skip
 
 

@@ -6,11 +6,10 @@ Three estimators, named in every table because they differ: ``draws`` (exact dra
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from bayes.aggregation import Groups, group_rows, stacked, table
 from bayes.errors import SpecificationError
@@ -26,6 +25,7 @@ from bayes.frontier.inefficiency import (
     slope_of_expected_inefficiency,
 )
 from bayes.frontier.likelihood import Parameters
+from bayes.ranking import Ranks, rank_draws, ranks_of
 
 if TYPE_CHECKING:
     from bayes.frontier.model import StochasticFrontier
@@ -36,25 +36,6 @@ ESTIMATORS = {
     "jlms": "JLMS exp(−E[u|ε])",
 }
 """Words of ``estimator`` and how tables name them."""
-
-
-@dataclass(frozen=True, eq=False)
-class Ranks:
-    """Posterior of ranks; rank 1 is the most efficient.
-
-    Attributes
-    ----------
-    estimates : Estimates
-        Estimand ``rank``: posterior mean and interval of each rank, with the ranks of every draw beside it.
-    frame : pandas.DataFrame
-        region, unit, mean_rank, lower, upper, prob_first = P(rank = 1), prob_top_quartile = P(rank ≤ n/4, rounded up).
-    probability : pandas.DataFrame
-        P(rank = k): one row a unit (or region), one column a rank; rows and columns sum to one.
-    """
-
-    estimates: Estimates
-    frame: pd.DataFrame
-    probability: pd.DataFrame
 
 
 def mean_efficiency(
@@ -129,23 +110,8 @@ def ranks(
         raise SpecificationError(f"by={by!r} has no ranks. Choose 'unit' or 'region'.")
     groups = group_rows(by, row_index(data), data, weights)
     values = efficiency_draws(p, spec, data, groups, "draws", component, seed)
-    n = len(groups)
-    order = np.argsort(-values, axis=0)
-    rank = np.empty(values.shape)
-    np.put_along_axis(rank, order, np.arange(1.0, n + 1)[:, None], axis=0)
-    counts = np.zeros((n, n))
-    for k in range(n):
-        counts[k] = np.bincount(rank[k].astype(int) - 1, minlength=n)
-    share = counts / values.shape[1]
-    labels = {"variant": "" if component == "overall" else component, "note": f"1 = most efficient of {n}; posterior mean rank"}
-    estimates = table(groups, rank, "rank", level, f"{source}, {ESTIMATORS['draws']}", **labels)
-    estimates.frame["prob_positive"] = np.nan
-    frame = estimates.frame[["region", "unit"]].assign(
-        mean_rank=estimates.frame.estimate, lower=estimates.frame.lower, upper=estimates.frame.upper, prob_first=share[:, 0],
-        prob_top_quartile=share[:, : -(-n // 4)].sum(axis=1),
-    )  # fmt: skip
-    names = pd.Index(estimates.frame[by], name=by)
-    return Ranks(estimates, frame, pd.DataFrame(share, names, pd.RangeIndex(1, n + 1, name="rank")))
+    labels = {"variant": "" if component == "overall" else component, "note": f"1 = most efficient of {len(groups)}; posterior mean rank"}
+    return ranks_of(table(groups, rank_draws(values), "rank", level, f"{source}, {ESTIMATORS['draws']}", **labels), by)
 
 
 def exceedance(

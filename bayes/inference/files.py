@@ -23,7 +23,7 @@ from bayes.inference.fit import Fit
 from bayes.panel import Panel
 
 _FORMAT = "bayes-fit-1"
-_KINDS = {"DiDFit": "bayes.did.fit", "FrontierFit": "bayes.frontier.fit"}
+_KINDS = {"DiDFit": "bayes.did.fit", "FrontierFit": "bayes.frontier.fit", "MediationFit": "bayes.mechanism.fit"}
 """Classes a file may name, and where they live. Loading imports nothing else and executes nothing from the file."""
 
 

@@ -58,7 +58,7 @@ class Fit:
         import arviz_stats as az
 
         chosen = variables or [v for v in self.posterior.data_vars if self.posterior[v].ndim == 2 or v in self.coefficients]
-        table = az.summary(self.posterior[chosen], ci_prob=level, ci_kind="eti", round_to="none")
+        table = az.summary(self.posterior[chosen].reset_coords(drop=True), ci_prob=level, ci_kind="eti", round_to="none")
         table.attrs["verdict"] = self.diagnose().verdict
         return table
 

@@ -67,9 +67,12 @@ def green_productivity_levels(
     _check(fits)
     n_draws = min(_n_draws(fit) for fit in fits.values())
     rows = Rows(n_draws)
-    for dimension, fit in fits.items():
+    for position, (dimension, fit) in enumerate(fits.items()):
         chosen = np.linspace(0, _n_draws(fit) - 1, n_draws).round().astype(int)
-        _add_dimension(rows, dimension, fit, log_levels(fit.parameters(chosen), fit.model, fit.data, fit.meta["seed"]), words)
+        # Fits of one seed share their random numbers: without another order and another stream of u, draws would move together.
+        chosen = np.random.default_rng([fit.meta["seed"], position]).permutation(chosen) if position else chosen
+        seed = fit.meta["seed"] + position
+        _add_dimension(rows, dimension, fit, log_levels(fit.parameters(chosen), fit.model, fit.data, seed), words)
     out = rows.estimates("Levels of productivity", level, **_meta(fits))
     above = out.frame["estimand"].isin(["productivity_level", "level_ratio"]).to_numpy()
     out.frame.loc[above, "prob_positive"] = (out.draws[above] > 1).mean(axis=1)

@@ -12,12 +12,15 @@ _HOMES = {
     "event_study": "bayes.plots._event_study",
     "forest": "bayes.plots._regions",
     "shrinkage": "bayes.plots._regions",
+    "effect_surface": "bayes.plots._effect_surface",
+    "counterfactual": "bayes.plots._counterfactual",
     "prior_posterior": "bayes.plots._distributions",
     "predictive_check": "bayes.plots._distributions",
     "rank_plot": "bayes.plots._ranks",
     "placebo": "bayes.plots._placebo",
     "treatment_timing": "bayes.plots._timing",
     "sensitivity": "bayes.plots._sensitivity",
+    "specification_curve": "bayes.plots._specification_curve",
     "efficiency": "bayes.plots._efficiency",
     "elasticities": "bayes.plots._elasticities",
     "productivity": "bayes.plots._productivity",
@@ -27,6 +30,8 @@ _HOMES = {
     "transition_paths": "bayes.plots._clubs",
     "club_map": "bayes.plots._clubs",
     "transition_matrix": "bayes.plots._transitions",
+    "scenarios": "bayes.plots._scenarios",
+    "scenario_decision": "bayes.plots._scenarios",
 }
 
 __all__ = [*_HOMES]

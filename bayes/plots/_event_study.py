@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.did.leads import joint_band
 from bayes.errors import SpecificationError
+from bayes.estimates import Estimates
 from bayes.plots import _style as s
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ def event_study(
     *estimates: Any,
     outcome: str = "",
     time_unit: str = "periods",
+    joint: bool = False,
     width: float = 7.0,
     path: str | Path | None = None,
 ) -> Figure:
@@ -34,6 +37,8 @@ def event_study(
         Outcome and its unit, for the vertical axis.
     time_unit : str
         What one step of event time is (``years``).
+    joint : bool
+        Draw around each posterior band a lighter one that holds all its event times at once (:func:`bayes.did.leads.joint_band`).
     width : float
         Inches; 7 for a page, 3.8 for a phone.
     path : str or Path, optional
@@ -42,12 +47,14 @@ def event_study(
     Raises
     ------
     SpecificationError
-        No row has an event time.
+        No row has an event time; a joint band is asked for and no source has draws.
     """
-    sources = [(name, _overall_by_event_time(frame)) for name, frame, _ in s.sources_of(estimates)]
+    sources = [(name, _with_joint_band(frame, draws, joint)) for name, frame, draws in s.sources_of(estimates)]
     sources = [(name, frame) for name, frame in sources if len(frame)]
     if not sources:
         raise SpecificationError("No estimate has an event time. Give rows by event time, for example fit.att('event').")
+    if joint and not any("joint_lower" in frame for _, frame in sources):
+        raise SpecificationError("joint=True needs posterior draws: give fit.att('event').")
     with s.style():
         figure, axes = s.canvas(width, 3.6 if width > s.NARROW else 3.9)
         times = np.unique(np.concatenate([frame["event_time"].to_numpy() for _, frame in sources]))
@@ -60,7 +67,8 @@ def event_study(
         labels.append("reference period −1")
         _label_axes(axes, times, outcome, time_unit)
         levels = s.level_words(pd.concat([frame for _, frame in sources]))
-        axes.set_title(f"{levels} intervals" if levels else "", loc="right", fontsize=8, color=s.MUTED, pad=2)
+        words = f"{levels} intervals{', lighter: joint band' if joint else ''}" if levels else ""
+        axes.set_title(words, loc="right", fontsize=8, color=s.MUTED, pad=2)
         s.top_legend(figure, handles, labels, width)
         return s.finish(figure, path)
 
@@ -68,6 +76,15 @@ def event_study(
 def _overall_by_event_time(frame: pd.DataFrame) -> pd.DataFrame:
     keep = frame["event_time"].notna() & (frame["region"] == "") & frame["cohort"].isna() & frame["estimate"].notna()
     return frame[keep].sort_values("event_time")
+
+
+def _with_joint_band(frame: pd.DataFrame, draws: np.ndarray | None, joint: bool) -> pd.DataFrame:
+    """Rows by event time, with columns joint_lower and joint_upper when a joint band is asked for and there are draws."""
+    kept = _overall_by_event_time(frame)
+    if not joint or draws is None or kept.empty:
+        return kept
+    band = joint_band(Estimates(kept, draws[kept.index.to_numpy()]), float(kept["level"].iloc[0])).frame
+    return kept.assign(joint_lower=band["lower"], joint_upper=band["upper"])
 
 
 def _mark_leads(axes: Axes, times: np.ndarray) -> None:
@@ -105,6 +122,8 @@ def _band(axes: Axes, frame: pd.DataFrame, colour: str) -> Any:
     """Band and line on each side of the reference period; the two sides are not joined through it."""
     for side in (frame[frame["event_time"] < -1], frame[frame["event_time"] > -1]):
         x = side["event_time"].to_numpy()
+        if "joint_lower" in side:
+            axes.fill_between(x, side["joint_lower"], side["joint_upper"], color=colour, alpha=0.10, linewidth=0, zorder=1.5)
         axes.fill_between(x, side["lower"], side["upper"], color=colour, alpha=0.20, linewidth=0, zorder=2)
         axes.plot(x, side["estimate"], color=colour, linewidth=1.8, marker="o", markersize=4.5, zorder=5)
     from matplotlib.lines import Line2D

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from bayes.comparison import Comparison, compare
+from bayes.errors import UnsupportedModelError
 from bayes.estimates import Estimates
 from bayes.reporting import common_sections as common
+from bayes.reporting import did_heterogeneity as differences
 from bayes.reporting import did_words as words
 from bayes.reporting.references import keys_of_sampler, keys_of_sources, listed
 from bayes.reporting.sections import Figure, Section
@@ -47,8 +49,10 @@ def build_sections(
         _comparison(beside),
         _event_study(event, beside, name, time_unit),
         _regions(fit, region, name),
+        differences.heterogeneity(fit, event, name, time_unit),
         Section("What the prior drives", "prior-driven", words.prior_driven(fit, {"by event time": event, "by region": region}, overlaps)),
         common.prior_posterior(prior, posterior, overlaps),
+        differences.prior_sensitivity(fit),
         _predictive(fit, name),
         common.chains(fit, list(posterior)[: common.MOST_SCALARS], common.summary_table(fit)),
         common.priors(fit),
@@ -107,7 +111,6 @@ def _draw_event_study(shown: list[Estimates], outcome: str, time_unit: str, widt
 
 
 def _regions(fit: Any, region: Estimates, outcome: str) -> Section:
-    unpooled = fit.unpooled("region")
     table = Table(
         "Effect by region",
         common.estimate_rows(region, "region", "Region"),
@@ -118,15 +121,25 @@ def _regions(fit: Any, region: Estimates, outcome: str) -> Section:
         for row in region.frame.to_dict("records")
         if row["region"] and pd.notna(row["estimate"])
     )
-    caption = (
-        "Arrows run from the estimate of each region on its own to the partially pooled one. A dashed interval is driven by the prior."
-    )
     return Section(
         "Effects by region",
         "regions",
         tables=(table,),
-        figures=(Figure(partial(_draw_shrinkage, region, unpooled, outcome), alt + ".", caption),),
+        figures=(_region_figure(fit, region, outcome, alt + "."),),
     )
+
+
+def _region_figure(fit: Any, region: Estimates, outcome: str, alt: str) -> Figure:
+    """Arrows from unpooled to pooled; the pooled alone where the model cannot be refitted without pooling (Student-t errors)."""
+    from bayes.plots import forest
+
+    dashed = "A dashed interval is driven by the prior."
+    try:
+        unpooled = fit.unpooled("region")
+    except UnsupportedModelError:
+        return Figure(lambda width: forest(region, outcome=outcome, width=width), alt, dashed)
+    caption = f"Arrows run from the estimate of each region on its own to the partially pooled one. {dashed}"
+    return Figure(partial(_draw_shrinkage, region, unpooled, outcome), alt, caption)
 
 
 def _draw_shrinkage(pooled: Estimates, unpooled: Estimates, outcome: str, width: float) -> Any:
@@ -141,7 +154,10 @@ def _draw_shrinkage(pooled: Estimates, unpooled: Estimates, outcome: str, width:
 def _predictive(fit: Any, outcome: str) -> Section:
     from bayes.plots import predictive_check
 
-    check = fit.predictive_check()
+    try:
+        check = fit.predictive_check()
+    except UnsupportedModelError as error:
+        return Section("Posterior predictive check", "predictive", (str(error),))
     table = check.table()
     outside = table[(table["observed"] < table["lower"]) | (table["observed"] > table["upper"])]["statistic"].tolist()
     verdict = (
@@ -169,7 +185,10 @@ def _predictive(fit: Any, outcome: str) -> Section:
 
 
 def _criticism(fit: Any) -> Section:
-    loo, told = common.told(fit.loo)
+    try:
+        loo, told = common.told(fit.loo)
+    except UnsupportedModelError as error:
+        return Section("Model criticism", "criticism", (str(error),))
     shape = np.asarray(loo.pareto_k)
     high = int((shape > 0.7).sum())
     trust = f"For {high} of {shape.size} units the Pareto shape exceeds 0.7: there the approximation is not reliable."
@@ -204,4 +223,5 @@ def _reference_keys(fit: Any, sources: list[str]) -> list[str]:
         *keys_of_sampler(str(fit.meta.get("sampler", "")), fit.meta.get("versions", {})),
         "vehtari2017",
         "sailynoja2022",
+        "kallioinen2024",
     ]

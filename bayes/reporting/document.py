@@ -14,7 +14,7 @@ import pandas as pd
 
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
-from bayes.reporting import measurement_sections
+from bayes.reporting import did_robustness, measurement_sections
 from bayes.reporting.measurement_sections import is_measured
 from bayes.reporting.references import listed
 from bayes.reporting.sections import Section
@@ -37,6 +37,7 @@ def report(
     time_unit: str = "periods",
     sections: Callable[..., Sequence[Section]] | None = None,
     measured: Estimates | Sequence[Estimates] = (),
+    robustness: Any = None,
 ) -> Path:
     """Write one HTML file with everything that a reader needs to judge a fit: diagnostics, estimates, comparison, figures, data, methods.
 
@@ -60,7 +61,11 @@ def report(
     sections : callable, optional
         ``sections(fit, comparison=, descriptive=, outcome=, time_unit=)`` returning Section objects, instead of the family's own.
     measured : Estimates or list of Estimates, optional
-        Beside a fit: measured quantities (``bayes.measure``), a section each, before the methods.
+        Beside a fit: measured quantities (``bayes.measure``), a section each, after the comparison.
+    robustness : list, or mapping of headings to results, optional
+        What ``fit.placebo``, ``fit.sensitivity``, ``fit.parallel_trends``, ``fit.variants``, ``fit.cluster_robust``,
+        ``fit.heterogeneity``, ``bayes.compare_pooling`` or ``bayes.baselines.honest_did`` return: one section each with its figure,
+        after the estimates.
 
     Returns
     -------
@@ -70,7 +75,7 @@ def report(
     Raises
     ------
     SpecificationError
-        The path does not end in .html, or no sections are known for this model.
+        The path does not end in .html, or no sections are known for this model, or for a result in ``robustness``.
     """
     target = Path(path)
     if target.suffix.lower() not in (".html", ".htm"):
@@ -79,6 +84,8 @@ def report(
         )
     build = sections if sections is not None else _family_sections(fit)
     parts = build(fit, comparison=comparison, descriptive=descriptive, outcome=outcome, time_unit=time_unit)
+    if robustness is not None:
+        parts = did_robustness.with_results(parts, robustness, outcome or str(getattr(getattr(fit, "model", None), "outcome", "")))
     if len(measured):
         parts = _with_measured(parts, measured)
     page = render(parts, title or default_title(fit, outcome), language="en", warning=failure_of(fit))
@@ -111,10 +118,10 @@ def default_title(fit: Any, outcome: str | None = None) -> str:
 
 
 def _with_measured(parts: Sequence[Section], measured: Estimates | Sequence[Estimates]) -> tuple[Section, ...]:
-    """Measured quantities before the methods, their references among the others."""
+    """Measured quantities after the comparison, their references among the others."""
     extra = measurement_sections.sections_of(measured)
     keys = measurement_sections.reference_keys([measured] if isinstance(measured, Estimates) else list(measured))
-    place = next((k for k, part in enumerate(parts) if part.anchor == "methods"), len(parts))
+    place = next((k + 1 for k, part in enumerate(parts) if part.anchor == "comparison"), len(parts))
     more = [
         replace(part, paragraphs=tuple(sorted({*part.paragraphs, *listed(keys)}))) if part.references else part for part in parts[place:]
     ]

@@ -129,6 +129,21 @@ REFERENCES: dict[str, str] = {
     "extended onion method. Journal of Multivariate Analysis 100(9), 1989–2001.",
     "sobel1982": "Sobel, M. E. (1982). Asymptotic confidence intervals for indirect effects in structural equation models. Sociological "
     "Methodology 13, 290–312.",
+    "fisher1935": "Fisher, R. A. (1935). The design of experiments. Oliver and Boyd.",
+    "kallioinen2024": "Kallioinen, N., Paananen, T., Bürkner, P.-C., and Vehtari, A. (2024). Detecting and diagnosing prior and "
+    "likelihood sensitivity with power-scaling. Statistics and Computing 34, 57.",
+    "kwon2024": "Kwon, S., and Roth, J. (2024). (Empirical) Bayes approaches to parallel trends. AEA Papers and Proceedings 114, 606–609.",
+    "moran1950": "Moran, P. A. P. (1950). Notes on continuous stochastic phenomena. Biometrika 37(1–2), 17–23.",
+    "phipson2010": "Phipson, B., and Smyth, G. K. (2010). Permutation p-values should never be zero: calculating exact p-values when "
+    "permutations are randomly drawn. Statistical Applications in Genetics and Molecular Biology 9(1), 39.",
+    "rambachan2023": "Rambachan, A., and Roth, J. (2023). A more credible approach to parallel trends. Review of Economic Studies 90(5), "
+    "2555–2591.",
+    "roth2022": "Roth, J. (2022). Pretest with caution: event-study estimates after testing for parallel trends. American Economic "
+    "Review: Insights 4(3), 305–322.",
+    "simonsohn2020": "Simonsohn, U., Simmons, J. P., and Nelson, L. D. (2020). Specification curve analysis. Nature Human Behaviour 4, "
+    "1208–1214.",
+    "yao2018": "Yao, Y., Vehtari, A., Simpson, D., and Gelman, A. (2018). Using stacking to average Bayesian predictive distributions. "
+    "Bayesian Analysis 13(3), 917–1007.",
 }
 
 _SOURCES = {

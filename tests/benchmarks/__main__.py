@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from tests.benchmarks import divergences, frontier, gradients, many_rows, sampling_speed, start
+from tests.benchmarks import divergences, frontier, gradients, many_rows, measurement, placebo, sampling_speed, start
 from tests.benchmarks.process import ROOT
 from tests.benchmarks.table import Result, machine, markdown
 
@@ -19,9 +19,12 @@ GROUPS = {
     "rows": many_rows.against_rows,
     "size": many_rows.sampling_time,
     "divergences": divergences.results,
+    "placebo": placebo.results,
     "frontier": frontier.sampling,
     "frontier-gradient": frontier.gradients,
     "frontier-divergences": frontier.divergences,
+    "programs": measurement.programs,
+    "bootstrap": measurement.bootstraps,
 }
 
 

@@ -122,9 +122,9 @@ def test_the_level_of_the_interval_is_the_one_asked_for():
 
 
 def test_a_replicated_check_that_needs_too_much_memory_is_refused(tiny_fit, monkeypatch):
-    from bayes.did import criticism
+    from bayes.did import unit_algebra
 
-    monkeypatch.setattr(criticism, "_MAX_NUMBERS", 100)
+    monkeypatch.setattr(unit_algebra, "_MAX_NUMBERS", 100)
     with pytest.raises(SpecificationError, match="192 rows × 50 draws"):
         tiny_fit.predictive_check(draws=50)
 

@@ -159,7 +159,7 @@ def test_tables_say_that_the_posterior_is_cut(tiny_panel):
 
 
 def test_a_fit_without_a_mode_is_said(tiny_panel, monkeypatch):
-    monkeypatch.setattr("bayes.did.mode._GRADIENT_LIMIT", 0.0)
+    monkeypatch.setattr("bayes.did.mode.GRADIENT_LIMIT", 0.0)
     with pytest.warns(ConvergenceWarning, match="0 of 1 fits found"):
         cut = StaggeredDiD("y", pooling="complete").fit_draws(tiny_panel, tiny_panel.column("y")[None])
     assert not cut.att().meta["passed"]

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes.did.heterogeneity import Heterogeneity
+from bayes.did.prior_scaling import PriorSensitivity
 from bayes.estimates import Estimates
 from bayes.panel import Panel
 
@@ -53,6 +55,16 @@ class StaggeredDiD:
     period_effects: str = "common"
     anticipation: int = 0
     priors: dict = field(default_factory=dict)
+
+
+class FakeHeterogeneity(Heterogeneity):
+    """Contrasts and ranks of the stand-in's own draws; components from its invented scales."""
+
+    def variance_components(self, level: float = 0.95) -> Estimates:
+        names = [n for n in self.fit._scales if n.endswith("_sd") and n != "innovation_sd"]
+        sds = np.array([self.fit._scales[n].ravel() for n in names])
+        rows = [{"estimand": e, "term": n.removesuffix("_sd"), "source": SOURCE} for e in ("effect_sd", "variance_share") for n in names]
+        return Estimates.from_draws(rows, np.vstack([sds, sds**2 / (sds**2).sum(axis=0)]), level, title="Components")
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +205,9 @@ class FakeFit:
         stacked = stacked.mean(axis=1, keepdims=True) + noise * (stacked - stacked.mean(axis=1, keepdims=True))
         return Estimates.from_draws(rows, stacked, level=level, title="Effects", outcome=self.model.outcome)
 
-    def att(self, by: str = "simple", estimand: str = "att", level: float = 0.95, extrapolate: bool = False) -> Estimates:
+    def att(
+        self, by: str = "simple", estimand: str = "att", level: float = 0.95, weights: str | None = None, extrapolate: bool = False
+    ) -> Estimates:
         return self._aggregate("posterior", by, estimand, SOURCE, level, extrapolate)
 
     def prior_att(self, by: str = "simple") -> Estimates:
@@ -248,6 +262,27 @@ class FakeFit:
             rows.append((name, statistic(y), values.mean(), *np.quantile(values, [0.025, 0.975]), (values >= statistic(y)).mean()))
         table = pd.DataFrame(rows, columns=["statistic", "observed", "mean", "lower", "upper", "p_value"])
         return SimpleNamespace(observed=y, replicated=replicated, table=lambda: table)
+
+    @property
+    def heterogeneity(self) -> FakeHeterogeneity:
+        return FakeHeterogeneity(self)
+
+    def prior_sensitivity(self) -> PriorSensitivity:
+        overall = self.att("simple")
+        sources = ("full posterior, priors as given", "mode, priors as given", "mode, prior scales × 0.5", "mode, prior scales × 2")
+        refits = sum((Estimates(overall.frame.assign(source=s)) for s in sources[1:]), Estimates(overall.frame.assign(source=sources[0])))
+        scaling = pd.DataFrame(
+            {
+                "quantity": ["att overall", "region_sd"],
+                "effect": [True, False],
+                "prior": [0.01, 0.12],
+                "likelihood": [0.09, 0.08],
+                "strongest": ["region_sd", "region_sd"],
+                "strongest_prior": [0.01, 0.11],
+                "diagnosis": ["", "informative prior, perhaps in conflict with the data"],
+            }
+        )
+        return PriorSensitivity(scaling, scaling[["prior"]], refits, {"factors": [0.5, 2.0]})
 
     def loo(self) -> SimpleNamespace:
         return SimpleNamespace(

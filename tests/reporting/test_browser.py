@@ -10,6 +10,9 @@ from threading import Thread
 import pytest
 
 import bayes
+from tests.conftest import fabricated
+from tests.did.dense import panel_of
+from tests.panels import simulated_frame
 from tests.reporting.browser import measure, screenshot
 from tests.reporting.fakes import FakeFit, synthetic_baselines, synthetic_panel
 
@@ -27,7 +30,7 @@ def page(tmp_path_factory):
 def test_report_is_whole_at_this_width(page, tmp_path, width):
     found = measure(page, width, tmp_path)
     assert found["console"] == []
-    assert found["images"] == 6
+    assert found["images"] == 7
     assert found["broken"] == 0
     assert found["fetched"] == []
     assert found["width"] == width
@@ -38,6 +41,21 @@ def test_report_is_whole_at_this_width(page, tmp_path, width):
 
 def test_a_phone_gets_its_own_figures(page, tmp_path):
     assert measure(page, 390, tmp_path)["sources"] != measure(page, 1280, tmp_path)["sources"]
+
+
+def test_robustness_results_fit_a_phone(tmp_path):
+    fit = fabricated(panel_of(simulated_frame(n_units=24, n_periods=8)), covariates=("x",))
+    spread = fit.heterogeneity
+    results = [
+        fit.sensitivity("simple", max_violation=[0, 1]), fit.variants(errors="iid", draws=60), fit.prior_sensitivity(),
+        bayes.compare_pooling(fit.panel, fit.model, ["complete"], draws=100), spread.effect_by("x"),
+        spread.counterfactual(["u000", "u001"]),
+    ]  # fmt: skip
+    found = measure(bayes.report(fit, tmp_path / "r.html", robustness=results), 390, tmp_path)
+    assert found["console"] == []
+    assert found["broken"] == 0
+    assert found["content"] <= 390, found["too_wide"]
+    assert found["too_wide"] == []
 
 
 class Silent(SimpleHTTPRequestHandler):

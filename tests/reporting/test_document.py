@@ -26,8 +26,10 @@ ORDER = [
     "comparison",
     "event-study",
     "regions",
+    "heterogeneity",
     "prior-driven",
     "prior-posterior",
+    "prior-sensitivity",
     "predictive",
     "chains",
     "priors",
@@ -121,9 +123,9 @@ def test_described_columns_may_come_as_a_table(fit, without_drawing, tmp_path):
 
 def test_every_picture_has_words_and_a_phone_version(page):
     alts = re.findall(r'<img [^>]*alt="([^"]+)"', page)
-    assert len(alts) == 6
+    assert len(alts) == 7
     assert all(len(alt) > 30 for alt in alts)
-    assert page.count('<source media="(max-width: 600px)" srcset="data:image/') == 6
+    assert page.count('<source media="(max-width: 600px)" srcset="data:image/') == 7
 
 
 def test_facts_of_data_and_software(page, fit):
