@@ -64,6 +64,7 @@ def wild_bootstrap(
         raise SpecificationError(f"level must lie between 0 and 1, got {level!r}.")
     column = _cluster_column(panel, cluster)
     sample = make_sample(panel, outcome, _covariate_names(covariates), column, False, anticipation, level, "universal")
+    sample, dropped = _with_comparisons(sample)
     x, y, average = _design(sample)
     with quiet() as messages:
         from diff_diff import wild_bootstrap_se
@@ -80,11 +81,21 @@ def wild_bootstrap(
     row = {
         "estimand": "att", "term": "simple", "source": source, "estimate": estimate, "se": found.se, "lower": found.ci_lower,
         "upper": found.ci_upper, "level": level, "interval": f"wild bootstrap, clustered by {column}", "n_obs": len(y),
-        "note": "; ".join([note, *messages]), "identified": bool(np.isfinite(found.se)),
+        "note": "; ".join([note, *dropped, *messages]), "identified": bool(np.isfinite(found.se)),
     }  # fmt: skip
     return Estimates.from_rows(
         [row], title=f"Wild cluster bootstrap for {outcome}", outcome=outcome, p_value=float(found.p_value), seed=seed
     )
+
+
+def _with_comparisons(sample: Sample) -> tuple[Sample, list[str]]:
+    """Without the periods in which everybody is treated, whose effects nothing identifies, and words on them."""
+    frame = sample.frame
+    untreated = ((frame["cohort"] <= 0) | (frame["time"] - frame["cohort"] < -sample.anticipation)).groupby(frame["time"]).transform("any")
+    if untreated.all():
+        return sample, []
+    words = f"{int((~untreated).sum())} of {len(frame)} rows left out: no untreated unit in their period"
+    return sample.only(untreated.to_numpy()), [words]
 
 
 def _design(sample: Sample) -> tuple[np.ndarray, np.ndarray, int]:
@@ -109,4 +120,10 @@ def _design(sample: Sample) -> tuple[np.ndarray, np.ndarray, int]:
     sums = np.zeros((unit.max() + 1, both.shape[1]))
     np.add.at(sums, unit, both)
     both = both - (sums / np.bincount(unit)[:, None])[unit]
-    return both[:, :-1], both[:, -1], x.shape[1] - averaged.shape[1]
+    place = x.shape[1] - averaged.shape[1]
+    others, own = np.delete(both[:, :-1], place, axis=1), both[:, place]
+    if np.linalg.norm(own - others @ np.linalg.lstsq(others, own, rcond=None)[0]) < 1e-8 * np.linalg.norm(own):
+        raise NoComparisonError(
+            "The average effect is not identified: some cohort and period has no untreated row to compare with. Leave these rows out."
+        )
+    return both[:, :-1], both[:, -1], place

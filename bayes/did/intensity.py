@@ -195,17 +195,18 @@ def _in_units(
 
     Raises :class:`SpecificationError` for an estimand at the doses received without a dose.
     """
+    moderated = f"at the mean of {' and '.join(spec.moderators)} over treated rows" if spec.moderators else ""
     if spec.dose is None:
         if estimand in AT_DOSE:
             raise SpecificationError(f"estimand={estimand!r} needs a model with a dose: StaggeredDiD(..., dose=column).")
-        return dataset, estimand, estimand, ""
+        return dataset, estimand, estimand, moderated
     mean = dose_of(panel, spec.dose).mean
     if estimand in AT_DOSE:
         base = AT_DOSE[estimand]
         note = f"at the doses received ({spec.dose}; leads at the mean dose {mean:.4g})"
-        return _at_dose(dataset, collapsed, base, weights), base, estimand, note
+        return _at_dose(dataset, collapsed, base, weights), base, estimand, "; ".join(filter(None, [note, moderated]))
     scaled = {name: dataset[name] / mean for name in _EFFECTS if name in dataset}
-    return dataset.assign(scaled), estimand, f"{estimand}_per_dose", f"per unit of {spec.dose}"
+    return dataset.assign(scaled), estimand, f"{estimand}_per_dose", "; ".join(filter(None, [f"per unit of {spec.dose}", moderated]))
 
 
 _EFFECTS = ("cell_effect", "group_effect", "group_effect_weighted", "new_unit_effect", "lead_effect")

@@ -21,6 +21,7 @@ from bayes.did.state import CollapsedPanel, collapse
 from bayes.did.student_t import rows_posterior
 from bayes.errors import SpecificationError
 from bayes.inference.sampling import SamplerOptions
+from bayes.mechanism.covariate_check import warn_of_affected_covariates
 from bayes.panel import Panel
 from bayes.priors import DID_PRIORS, Prior, resolve
 from bayes.specification import from_plain, to_plain
@@ -247,12 +248,15 @@ class StaggeredDiD:
 
         Warns
         -----
+        AffectedCovariateWarning
+            A covariate moves with the treatment (|t| > 2 within units and periods).
         ConvergenceWarning
             The gate failed.
         """
         options = SamplerOptions(sampler, draws, tune, chains, target_accept, seed, cores, progress)
         used = self._needed(panel)
         warn_of_constant_dose(self, used)
+        warn_of_affected_covariates(used, self.covariates, self.anticipation)
         from bayes.inference.files import cached
 
         return cached(self, used, options, cache, lambda: self._sample(used, options))

@@ -26,8 +26,10 @@ from bayes.did.effects import CellTable, Term
 from bayes.did.groups import Block
 from bayes.did.intensity import refuse_extensions
 from bayes.did.placebo_result import Options, PlaceboTest, choose, result_of
-from bayes.did.refits import Averages, Refit, Start, refit, refit_all, refitted_panel, start_of
-from bayes.errors import ConvergenceWarning, SetAsideWarning, SpecificationError
+from bayes.did.quick_mode import mode_of
+from bayes.did.reassignment import reassign
+from bayes.did.refits import Averages, Refit, refit, refit_all, refit_at, refitted_panel, start_of
+from bayes.errors import AffectedCovariateWarning, ConvergenceWarning, SetAsideWarning, SpecificationError
 from bayes.estimates import KEYS
 from bayes.inference.sampling import single_threaded_algebra
 from bayes.panel import Panel
@@ -47,6 +49,8 @@ def placebo_of(
     """What :meth:`bayes.did.fit.DiDFit.placebo` does."""
     choose("kind", kind, KINDS)
     if kind == "dates":
+        if (within, among) != ("all", "all"):
+            raise SpecificationError("within= and among= belong to kind='cohorts'; kind='dates' moves the date of every treated unit.")
         out = earlier_dates(fit.model, fit.panel, shifts, options)
     elif shifts is not None:
         raise SpecificationError("shifts= belongs to kind='dates'; kind='cohorts' permutes dates over units.")
@@ -89,7 +93,7 @@ def permuted_cohorts(
         start = start_of(refitted, own)
         actual = refit(refitted, own, averages, start)
     else:
-        actual, start = _with_own_dates(spec, block, panel, labels, options)
+        actual, start = _with_own_dates(spec, block, panel, labels, options), start_of(refitted, fake[0])
     clock.append(time.perf_counter())
     found = refit_all(refitted, fake, averages, start, options.cores, options.progress)
     clock.append(time.perf_counter())
@@ -105,13 +109,12 @@ def _calendar(panel: Panel, position: np.ndarray) -> np.ndarray:
     return panel.periods[0] + panel.step * position
 
 
-def _with_own_dates(spec: StaggeredDiD, block: Block, panel: Panel, labels: list[dict[str, Any]], options: Options) -> tuple[Refit, Start]:
-    """A panel refitted with the dates and cells that it has, and where it started."""
+def _with_own_dates(spec: StaggeredDiD, block: Block, panel: Panel, labels: list[dict[str, Any]], options: Options) -> Refit:
+    """A panel refitted with the dates and cells that it has. Its layout is its own, so that nothing is compiled for it."""
     cohorts, cells = np.unique(block.cohorts[np.isfinite(block.cohorts)]), own_cells(block, spec.anticipation)
     refitted = refitted_panel(spec, block, cells, cohorts, panel.n_periods, panel.regions.tolist())
-    code = np.searchsorted(refitted.rows.cohorts, block.cohorts)
-    start = start_of(refitted, code)
-    return refit(refitted, code, _averages(cells, labels, panel, options), start), start
+    assigned = reassign(refitted.rows, np.searchsorted(refitted.rows.cohorts, block.cohorts))
+    return refit_at(refitted, assigned, mode_of(spec, refitted.template), _averages(cells, labels, panel, options))
 
 
 def _terms(cells: Cells, panel: Panel, by: str) -> list[Term]:
@@ -160,11 +163,11 @@ def earlier_dates(spec: StaggeredDiD, panel: Panel, shifts: Sequence[int] | None
     block = spec.block(panel)
     chosen = _checked_shifts(block, shifts, spec.anticipation, panel)
     labels = _labels(spec, block, panel, options)
-    actual, _ = _with_own_dates(spec, block, panel, labels, options)
+    actual = _with_own_dates(spec, block, panel, labels, options)
     found, dates, notes = [], np.full((panel.n_units, len(chosen)), np.nan), []
     for j, shift in enumerate(chosen):
         part, note = _moved(panel, shift, spec.anticipation)
-        found.append(_with_own_dates(spec, spec.block(part), part, labels, options)[0])
+        found.append(_with_own_dates(spec, spec.block(part), part, labels, options))
         dates[np.searchsorted(panel.units, part.units), j] = part.unit_first_treated
         notes.append(note)
     variants = [f"dates {k} period{'s' if k > 1 else ''} earlier" for k in chosen]
@@ -222,9 +225,10 @@ def _confirmed(fit: DiDFit, test: PlaceboTest, confirm: int, seed: int, options:
     """The first ``confirm`` refits again, by sampling the posterior of panels with the same fake dates."""
     rows, terms = [], len(test.actual)
     for k in range(min(confirm, test.n)):
-        panel = _redated(fit.panel, test.dates.iloc[:, k].to_numpy())
+        panel = _refitted_rows(fit, test, k)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a column says which passed
+            warnings.simplefilter("ignore", AffectedCovariateWarning)  # the dates are not the true ones
             again = fit.model.fit(panel, seed=seed + k, progress=False, cores=options.cores)
         sampled = again.att(options.by, options.estimand, weights=options.weights).frame
         ours = test.placebo.frame.iloc[k * terms : (k + 1) * terms]
@@ -234,6 +238,13 @@ def _confirmed(fit: DiDFit, test: PlaceboTest, confirm: int, seed: int, options:
         columns = ["variant_mode", "estimate_mode", "se_mode", "estimate_sampled", "se_sampled", "difference_in_sd", "passed"]
         rows.append(both[[*keys, *columns]].rename(columns={"variant_mode": "variant"}))
     return pd.concat(rows, ignore_index=True)
+
+
+def _refitted_rows(fit: DiDFit, test: PlaceboTest, k: int) -> Panel:
+    """The rows and dates of a refit: earlier dates come without the rows from the true ones on."""
+    if test.kind == "dates":
+        return _moved(fit.panel, test.meta["shifts"][k], fit.model.anticipation)[0]
+    return _redated(fit.panel, test.dates.iloc[:, k].to_numpy())
 
 
 def _redated(panel: Panel, first_treated: np.ndarray) -> Panel:

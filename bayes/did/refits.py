@@ -8,8 +8,7 @@ twenty gradients, run on as many threads as there are cores, and does not depend
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,6 +26,7 @@ from bayes.did.posterior import Hyperparameters
 from bayes.did.reassignment import ReassignableRows, Reassigned, prepare, reassign
 from bayes.did.state import CollapsedPanel
 from bayes.inference.sampling import prepare_jax, single_threaded_algebra
+from bayes.progress import counted
 
 if TYPE_CHECKING:
     from bayes.did.model import StaggeredDiD
@@ -205,12 +205,4 @@ def refit_all(
     """A refit for each row of ``cohorts`` (refits, units), in their order."""
     with ThreadPoolExecutor(cores or os.cpu_count() or 1) as pool:
         done = pool.map(lambda c: refit(panel, c, averages, start), cohorts)
-        return list(_counted(done, len(cohorts), "Placebo refits", progress))
-
-
-def _counted(done: Iterator[Refit], n: int, label: str, progress: bool | None) -> Iterator[Refit]:
-    shown = sys.stderr.isatty() if progress is None else progress
-    for k, one in enumerate(done, 1):
-        if shown and (k % max(1, n // 100) == 0 or k == n):
-            print(f"{label}: {k} of {n}", file=sys.stderr, end="\n" if k == n else "\r", flush=True)
-        yield one
+        return list(counted(done, len(cohorts), "Placebo refits", progress))

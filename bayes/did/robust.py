@@ -233,4 +233,7 @@ def _etwfe_row(fit: DiDFit, cluster: str | Mapping[Any, Any], level: float, weig
         panel, fit.model.outcome, "etwfe", fit.model.covariates, cluster=None if own else name, anticipation=fit.model.anticipation,
         level=level, weights=chosen == "panel",
     )  # fmt: skip
-    return found.where(term="simple").frame.iloc[0].to_dict()
+    row = found.where(term="simple").frame.iloc[0].to_dict()
+    treated = np.unique(codes[panel.unit_cohort_codes < panel.n_periods]).size
+    few = f"few treated clusters ({treated} by {name}): such a standard error is often too small" if treated < _FEW else ""
+    return row | {"note": "; ".join(filter(None, [row["note"], few]))}

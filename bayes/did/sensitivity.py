@@ -161,9 +161,11 @@ def _sentence(row: dict[str, Any], certainty: float) -> str:
     labels = [str(row[c]) for c in ("region", "unit") if row[c]]
     labels += [f"{c.replace('_', ' ')} {row[c]:g}" for c in ("cohort", "period", "event_time") if pd.notna(row[c])]
     name = " ".join([row["estimand"], row["term"], *labels])
-    if np.isnan(row["breakdown"]):
+    if np.isnan(row["probability"]):
         return f"{name}: not identified."
     claim = f"P({name} {row['direction']})"
+    if np.isnan(row["breakdown"]):
+        return f"{claim} is {row['probability']:.4g} at M = 0; without a lead or scale= nothing is said about M > 0."
     if row["breakdown"] == 0:
         return f"{claim} is {row['probability']:.4g} at M = 0, below {certainty:g}: there is no conclusion to break."
     if np.isinf(row["breakdown"]):

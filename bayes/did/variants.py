@@ -7,7 +7,6 @@ headline is refitted in the same way beside its full posterior, so that the appr
 from __future__ import annotations
 
 import itertools
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from bayes.did.state import CollapsedPanel
 from bayes.errors import ConvergenceWarning, DataError, SpecificationError, warn_user
 from bayes.estimates import Estimates
 from bayes.panel import Panel
+from bayes.progress import counted
 
 if TYPE_CHECKING:
     from bayes.did.fit import DiDFit
@@ -211,18 +211,14 @@ def _changed(spec: StaggeredDiD, panel: Panel, changes: tuple[Choice, ...], chos
 
 
 def _refits(fit: DiDFit, found: list[_Variant], method: str, draws: int, seeds: list[int]) -> Iterator[tuple[_Variant, _Refit | None]]:
-    """Every variant in turn with its draws; on a terminal with a line that says which."""
-    for k, (variant, seed) in enumerate(zip(found, seeds, strict=True)):
-        if sys.stderr.isatty():
-            print(f"Variant {k + 1} of {len(found)}: {variant.source}\033[K", end="\r", file=sys.stderr, flush=True)
+    """Every variant in turn with its draws, counted on a terminal."""
+    for variant, seed in counted(zip(found, seeds, strict=True), len(found), "Variants"):
         if variant.failure:
             yield variant, None
         elif method == "nuts" or variant.spec.likelihood != "normal":
             yield variant, _sampled(fit, variant, seed)
         else:
             yield variant, _at_mode(variant, draws, seed)
-    if sys.stderr.isatty():
-        print("\033[K", end="\r", file=sys.stderr, flush=True)
 
 
 def _at_mode(variant: _Variant, draws: int, seed: int) -> _Refit:

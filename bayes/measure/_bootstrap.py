@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayes.measure._quantities import Production
+from bayes.measure._rows import whole_number
 from bayes.measure._technologies import Quantities, Returns, Technology, directional, directional_by_reference, radial_direction
 from bayes.progress import counted
 
@@ -151,5 +152,6 @@ def seeds_of(seed: int, number: int, chunk: range) -> list[np.random.SeedSequenc
 
 def in_threads(work: Callable, jobs: Sequence[tuple], cores: int | None, progress: bool | None) -> Iterator:
     """Results in the order of the jobs. Chunks are array work that lets other threads run, so that no processes are needed."""
-    with ThreadPoolExecutor(cores or os.cpu_count() or 1) as pool:
+    threads = (os.cpu_count() or 1) if cores is None else whole_number("cores", cores, 1)
+    with ThreadPoolExecutor(threads) as pool:
         yield from counted(pool.map(lambda job: work(*job), jobs), len(jobs), "Bootstrap", progress)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from scipy.linalg import solveh_banded
 from scipy.special import ndtri
 
-from bayes.errors import MissingValueError, SpecificationError
+from bayes.errors import MissingValueError, NoVariationError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._clubs_search import Rules, find_clubs, membership, merge_clubs
 from bayes.measure._log_t import ERRORS, LogT, first_period_used, log_t_regression, transition_variance
+from bayes.measure._rows import whole_number
 from bayes.measure._values import Values, values_of
 from bayes.panel import Panel
 from bayes.progress import counted
@@ -68,6 +70,7 @@ def log_t(
     Phillips & Sul (2007), Econometrica 75(6), 1771–1855.
     """
     _check("by", by, GROUPINGS)
+    _number("critical", critical)
     v, y, units, left_out = _balanced(panel, values, discard, filter, smoothing, errors, level)
     rows, draws = [], []
     for label, chosen in _groups(v, units, by):
@@ -83,6 +86,7 @@ def log_t(
     return Estimates.from_rows(
         rows, np.array(draws) if v.has_draws else None, f"log-t test of {v.name} by {by}",
         discard=discard, left_out=left_out, critical=critical, errors=errors, filter=filter,
+        convention="convergence is rejected where the statistic is at or below the critical value",
     )  # fmt: skip
 
 
@@ -123,17 +127,20 @@ def convergence_clubs(
     ------
     SpecificationError, MissingValueError, NotPositiveError
         As :func:`log_t`.
+    NoVariationError
+        All units equal in a period that the test uses.
 
     Phillips & Sul (2007), Econometrica 75(6); merging: Phillips & Sul (2009), Journal of Applied Econometrics 24(7).
     """
     _check("merge", merge, MERGING)
-    if increase is not None and not increase > 0:
+    if increase is not None and not _number("increase", increase) > 0:
         raise SpecificationError(f"increase must be positive, or None to keep c* as it is, got {increase!r}.")
-    if isinstance(max_draws, bool) or not isinstance(max_draws, int | np.integer) or max_draws < 1:
-        raise SpecificationError(f"max_draws must be a whole number of at least 1, got {max_draws!r}.")
+    whole_number("max_draws", max_draws, 1)
+    _number("critical", critical), _number("sieve_critical", sieve_critical)
     v, y, units, left_out = _balanced(panel, values, discard, filter, smoothing, errors, level)
     if units.size < 2:
         raise SpecificationError(f"Clubs need at least two units, and {v.name!r} has one.")
+    _require_differences(v, y, left_out)
     rules = Rules(left_out, critical, sieve_critical, increase, errors)
     used = np.unique(np.linspace(0, len(y) - 1, min(max_draws, len(y))).round().astype(int))
     merging = merge != "none"
@@ -152,6 +159,7 @@ def convergence_clubs(
     return Estimates.from_rows(
         [*rows, *tested], everything, f"Convergence clubs of {v.name}", discard=discard, left_out=left_out, critical=critical,
         sieve_critical=sieve_critical, increase=increase, merge=merge, errors=errors, filter=filter, draws_used=int(used.size),
+        convention="club 1 has the highest last values; 0: in no club, diverges",
     )  # fmt: skip
 
 
@@ -173,6 +181,23 @@ def hodrick_prescott(y: np.ndarray, smoothing: float) -> np.ndarray:
 def _check(name: str, value: Any, allowed: tuple) -> None:
     if value not in allowed:
         raise SpecificationError(f"{name}={value!r} does not exist. Choose one of: {', '.join(map(str, allowed))}.")
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
+        raise SpecificationError(f"{name} must be a finite number, got {value!r}.")
+    return float(value)
+
+
+def _require_differences(v: Values, y: np.ndarray, left_out: int) -> None:
+    """Raise :class:`NoVariationError` where all units are equal in a period that the test uses: H_t is zero for every group of them."""
+    used = np.r_[0, np.arange(left_out, y.shape[2])]
+    equal = np.argwhere(np.ptp(y[:, :, used], axis=1) <= 1e-12 * np.abs(y[:, :, used]).max(axis=1))
+    if equal.size:
+        raise NoVariationError(
+            f"All units have the same {v.name!r} in {v.panel.time} {v.periods[used[equal[0, 1]]]}: there are no differences whose decline "
+            "could tell clubs apart. Leave out such periods."
+        )
 
 
 def _balanced(
@@ -197,7 +222,7 @@ def _balanced(
         raise SpecificationError(f"Periods {', '.join(f'{t:g}' for t in periods)} are not evenly spaced: log t needs a count of periods.")
     left_out = first_period_used(periods.size, discard)
     if filter == "hp":
-        if not smoothing > 0:
+        if not _number("smoothing", smoothing) > 0:
             raise SpecificationError(f"smoothing must be positive, got {smoothing!r}.")
         y = hodrick_prescott(y, float(smoothing))
     return v, y, units, left_out

@@ -19,6 +19,7 @@ from bayes.panel import Panel
 
 GROUPINGS = ("all", "region")
 FORMS = ("cross-section", "panel")
+CONVENTION = "beta_slope below 0 is convergence, those that start low grow faster; above 0 is the Matthew effect"
 MATTHEW = "prob_positive is P(slope > 0), the Matthew effect: those ahead pull further ahead"
 CUT = (
     "cut posterior: coefficients drawn for each draw of the values, scales from the fit to their mean; errors in the values of a draw pull "
@@ -118,7 +119,7 @@ def beta_convergence(
     everything[: len(found)] = found
     return Estimates.from_rows(
         rows, everything, f"β-convergence of {name}", outcome=name, verdict=fitted.diagnosis.verdict, passed=fitted.diagnosis.passed,
-        seed=seed, sampler=sampler, span=data.span, spells=data.n, priors=model.table(),
+        seed=seed, sampler=sampler, convention=CONVENTION, span=data.span, spells=data.n, priors=model.table(),
     )  # fmt: skip
 
 

@@ -19,6 +19,10 @@ CLASSES = (
 )
 """Ten classes of the coordination degree after Liao (1999), in steps of 0.1 from 0; the lower bound belongs to the class."""
 
+CONVENTION = (
+    "coupling is 1 when all systems are equal, at whatever level; development and coordination lie between 0 and 1, larger is better"
+)
+
 CUTS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
 
 
@@ -75,7 +79,7 @@ def coupling_coordination(
         for c in np.flatnonzero(counts[:, i]):
             bounds = f"{c / 10:g} ≤ D {'≤' if c == 9 else '<'} {(c + 1) / 10:g}"
             rows.add("coordination_class", codes[:, i] == c, term=CLASSES[c], note=bounds, **label)
-    meta: dict[str, Any] = {"systems": [v.name for v in values], "weights": w.tolist()}
+    meta: dict[str, Any] = {"systems": [v.name for v in values], "weights": w.tolist(), "convention": CONVENTION}
     interval = next((v.interval for v in values if v.has_draws), first.interval)
     out = rows.estimates("Coupling coordination", level, interval, **meta)
     return _without_class_intervals(out)
@@ -93,7 +97,10 @@ def coordination_degrees(systems: Sequence[np.ndarray], weights: np.ndarray) -> 
 
 
 def _system_weights(weights: Sequence[float] | None, k: int) -> np.ndarray:
-    w = np.ones(k) if weights is None else np.asarray(weights, dtype=float)
+    try:
+        w = np.ones(k) if weights is None else np.asarray(weights, dtype=float)
+    except (TypeError, ValueError):
+        w = np.empty(0)
     if w.shape != (k,) or not np.isfinite(w).all() or (w <= 0).any():
         raise SpecificationError(f"weights must be {k} positive numbers, one a system, got {weights!r}.")
     return w / w.sum()

@@ -10,6 +10,7 @@ from bayes.estimates import Estimates
 from bayes.measure._rows import Rows, one_of, read_together
 from bayes.panel import Panel
 
+CONVENTION = "positive shares: funds leave; net_siphon_share and net_flow_share are shares of the deposits of all regions"
 RATIO_NOTE = "prob_positive is P(> 1)"
 
 
@@ -64,7 +65,7 @@ def credit_balance(panel: Panel, loans: str | Estimates, deposits: str | Estimat
         totals = [group_sums(d[:, here], groups[here], names.size) for d in draws]
         counts = np.bincount(groups[here], minlength=names.size)
         _add_period(rows, names, by, totals, counts, period, panel)
-    meta: dict[str, Any] = {"by": by, "loans": lent.name, "deposits": held.name}
+    meta: dict[str, Any] = {"by": by, "loans": lent.name, "deposits": held.name, "convention": CONVENTION}
     interval = lent.interval if lent.has_draws else held.interval
     out = rows.estimates(f"Credit balance by {by}", level, interval, **meta)
     if out.draws is not None:

@@ -115,6 +115,7 @@ def dea(
         Unknown options, missing columns or values, negative amounts, zeros where a measure divides by them, one unit, identical rows.
     """
     choice(model, MODELS, "model")
+    whole_number("seed", seed, 0)
     orientation = choice(ORIENTATIONS[model][0] if orientation is None else orientation, ORIENTATIONS[model], "orientation")
     choice(reference, REFERENCES, "reference")
     choice(by, AGGREGATIONS, "by")
@@ -166,6 +167,8 @@ def movement(
     if direction is None:
         moves = {"none": (1, 1, 1), "input": (1, 0, 0), "output": (0, 1, 1)}[orientation]
         return Quantities(*(part * move for part, move in zip(parts, moves, strict=True)))
+    if not isinstance(direction, Mapping):
+        raise SpecificationError(f"direction maps columns to a number or 'own': {{'so2': 'own'}}, got {direction!r}.")
     unknown = sorted(set(direction) - set(production.columns))
     if unknown:
         raise SpecificationError(f"direction names {unknown}, which are not among {list(production.columns)}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from bayes.measure._entropy import divergence, min_max, shares, topsis, weighted
 from bayes.measure._rows import Rows, one_of, whole_number
 from bayes.panel import Panel
 
+CONVENTION = (
+    "an index lies between 0 and 1, larger is better; indicators are scaled by their range over all units and periods; weights sum to one"
+)
 METHODS = {"topsis": topsis, "weighted-sum": weighted_sum}
 OVERALL = "overall"
 BOOTSTRAP = "equal-tailed Bayesian bootstrap over units"
@@ -65,7 +69,7 @@ def composite_index(
     one_of("method", method, tuple(METHODS))
     names = _indicators(benefit, cost)
     groups = _groups(dimensions, names)
-    replicates = whole_number("replicates", replicates, 0)
+    replicates, seed = whole_number("replicates", replicates, 0), whole_number("seed", seed, 0)
     scaled, constant = min_max(panel.matrix(names), np.array([n in set(cost) for n in names]))
     chosen = _base_rows(panel, base_periods, weights)
     plain, w = _weights(panel, names, weights, scaled, constant, chosen, replicates, seed)
@@ -75,13 +79,17 @@ def composite_index(
     kind = weights if isinstance(weights, str) else "given"
     base = None if base_periods is None else [int(p) for p in base_periods]
     meta: dict[str, Any] = {"method": method, "weights": kind, "base_periods": base, "replicates": replicates, "seed": seed}
-    return rows.estimates(f"Composite index ({method}, {kind} weights)", level, BOOTSTRAP, plain_weights=plain, **meta)
+    return rows.estimates(
+        f"Composite index ({method}, {kind} weights)", level, BOOTSTRAP, plain_weights=plain, convention=CONVENTION, **meta
+    )
 
 
 def _indicators(benefit: Sequence[str], cost: Sequence[str]) -> list[str]:
     for name, value in (("benefit", benefit), ("cost", cost)):
         if isinstance(value, str):
             raise SpecificationError(f"{name} takes a list of columns, got {value!r}: write {name}=[{value!r}].")
+        if not np.iterable(value):
+            raise SpecificationError(f"{name} takes a list of columns, got {value!r}.")
     names = [*benefit, *cost]
     if not names:
         raise SpecificationError("Name at least one indicator in benefit or cost.")
@@ -108,6 +116,8 @@ def _base_rows(panel: Panel, base_periods: Sequence[int] | None, weights: Any) -
     time = panel.frame[panel.time].to_numpy()
     if base_periods is None:
         return np.ones(time.size, dtype=bool)
+    if not np.iterable(base_periods) or isinstance(base_periods, str):
+        raise SpecificationError(f"base_periods takes a list of periods, got {base_periods!r}: write [{base_periods!r}].")
     if weights != "entropy":
         raise SpecificationError(f"base_periods restricts the rows behind entropy weights; weights={weights!r} does not use rows.")
     unknown = [p for p in base_periods if p not in time]
@@ -147,9 +157,10 @@ def _given(names: list[str], weights: Any) -> np.ndarray:
     if isinstance(weights, Mapping):
         if set(weights) != set(names):
             raise SpecificationError(f"weights must name each indicator once ({', '.join(names)}), got {', '.join(map(str, weights))}.")
-        found = np.array([weights[n] for n in names], dtype=float)
+        numbers = all(isinstance(w, Real) and not isinstance(w, bool) for w in weights.values())
+        found = np.array([weights[n] for n in names] if numbers else [np.nan], dtype=float)
         if not (np.isfinite(found).all() and (found >= 0).all() and found.sum() > 0):
-            raise SpecificationError(f"weights must be finite, not negative, and not all zero, got {dict(weights)}.")
+            raise SpecificationError(f"weights must be finite numbers, not negative, and not all zero, got {dict(weights)}.")
         return found
     if not isinstance(weights, str) or weights != "equal":
         raise SpecificationError(f"weights={weights!r} does not exist. Choose 'entropy', 'equal', or a mapping of indicators to weights.")

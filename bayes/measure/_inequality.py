@@ -57,7 +57,10 @@ def theil(panel: Panel, values: str | Estimates, index: str = "T", weights: str 
         parts = theil_parts(v.draws[:, here], group, w[here], index)
         terms = {"within": parts.within, "between": parts.between}
         _add(rows, panel, estimand, period, parts, terms, present, group)
-    return rows.estimates(f"Theil {index} of {v.name}", level, v.interval, values=v.name, index=index, weights=weights)
+    return rows.estimates(
+        f"Theil {index} of {v.name}", level, v.interval, values=v.name, index=index, weights=weights,
+        convention="0 is equality; total = within + between regions",
+    )  # fmt: skip
 
 
 def dagum_gini(panel: Panel, values: str | Estimates, weights: str | None = None, level: float = 0.95) -> Estimates:
@@ -97,7 +100,10 @@ def dagum_gini(panel: Panel, values: str | Estimates, weights: str | None = None
         terms = {"within": parts.within, "between": parts.between, "transvariation": parts.transvariation}
         _add(rows, panel, "dagum_gini", period, parts, terms, present, group)
         _add_pairs(rows, panel, period, parts, present, group)
-    return rows.estimates(f"Dagum Gini of {v.name}", level, v.interval, values=v.name, weights=weights)
+    return rows.estimates(
+        f"Dagum Gini of {v.name}", level, v.interval, values=v.name, weights=weights,
+        convention="0 is equality; total = within + net between regions + transvariation (overlap); no small-sample correction",
+    )  # fmt: skip
 
 
 def _period(v: Values, period: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

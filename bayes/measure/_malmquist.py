@@ -17,7 +17,7 @@ from bayes.measure._malmquist_bootstrap import malmquist_draws
 from bayes.measure._malmquist_distances import Measure, Pairs, consecutive_pairs
 from bayes.measure._malmquist_parts import Method, all_distances, parts_of, reasons_of
 from bayes.measure._malmquist_table import index_table, lone_units, refuse_grouping
-from bayes.measure._quantities import Production, choice, is_weak, production_of, returns_of
+from bayes.measure._quantities import Production, choice, is_weak, mean_weights, production_of, returns_of
 from bayes.measure._rows import whole_number
 from bayes.measure._technologies import Returns
 from bayes.panel import Panel
@@ -109,22 +109,25 @@ def malmquist(
     Raises
     ------
     SpecificationError, MissingColumnError, MissingValueError, NotPositiveError, NoVariationError
-        Unknown options or pairs of options, no unit observed twice, missing columns or values, negative amounts, zeros under "sbm".
+        Unknown options or pairs of options, no unit observed twice, missing columns or values, negative amounts, zeros under
+        "sbm", weights that are not positive.
     """
-    model = choice(measure or ("directional" if len(bad_outputs) else "radial"), MEASURES, "measure")
+    whole_number("seed", seed, 0)
+    usual = "directional" if bad_outputs is not None and len(bad_outputs) else "radial"
+    model = choice(usual if measure is None else measure, MEASURES, "measure")
     refuse_grouping(by, cumulative)
     production = production_of(panel, inputs, outputs, bad_outputs, positive=model == "sbm")
     method = _method(model, orientation, decomposition, reference, returns, disposability, direction, bad_outputs, backend)
     pairs = observed_pairs(production)
-    column = weights or panel.weights
-    row_weights = None if column is None else positive_weights(panel, column)
+    row_weights = mean_weights(panel, weights)
     shown = sys.stderr.isatty() and 3 * panel.n_rows > _LONG if progress is None else progress
     distances = all_distances(production, pairs, method, progress=shown)
     parts = parts_of(distances, pairs, method.decomposition)
     words = _words(method)
     out = index_table(
         panel, pairs, parts, reasons_of(distances, production, pairs, method.decomposition), by, cumulative, row_weights, **words,
-        outcome=", ".join(outputs), without_value={name: int(np.isnan(v).sum()) for name, v in parts.items()}, weighted_by=column or "",
+        outcome=", ".join(outputs), without_value={name: int(np.isnan(v).sum()) for name, v in parts.items()},
+        weighted_by=weights or panel.weights or "",
         observed_once=[str(panel.units[u]) for u in lone_units(panel, panel.unit_codes[pairs.second])],
     )  # fmt: skip
     if not whole_number("replicates", replicates, 0):
@@ -147,18 +150,11 @@ def observed_pairs(production: Production) -> Pairs:
     return pairs
 
 
-def positive_weights(panel: Panel, column: str) -> np.ndarray:
-    weights = panel.column(column)
-    if (weights <= 0).any():
-        raise SpecificationError(f"Column {column!r} cannot weight rows: it has values that are not positive.")
-    return weights
-
-
 def _method(
     model: str, orientation: str | None, decomposition: str, reference: str, returns: str, disposability: str | None,
     direction: Any, bad_outputs: Sequence[str], backend: str,
 ) -> Method:  # fmt: skip
-    orientation = choice(orientation or ORIENTATIONS[model][0], ORIENTATIONS[model], "orientation")
+    orientation = choice(ORIENTATIONS[model][0] if orientation is None else orientation, ORIENTATIONS[model], "orientation")
     choice(decomposition, DECOMPOSITIONS, "decomposition")
     choice(reference, REFERENCES, "reference")
     if direction is not None and model != "directional":

@@ -14,6 +14,8 @@ from bayes.measure._rows import Rows, one_of, whole_number
 from bayes.measure._values import Values, values_of
 from bayes.panel import Panel
 
+CONVENTION = "transition: from class term to class term_to, class 1 is the lowest; mobility 0: nobody moves"
+
 
 def markov_transitions(
     panel: Panel, values: str | Estimates, classes: int | Sequence[float] = 5, relative: str = "period", by: str = "all", steps: int = 1,
@@ -59,13 +61,13 @@ def markov_transitions(
     """
     one_of("relative", relative, ("period", "pooled"))
     one_of("by", by, ("all", "region"))
-    steps, draws = whole_number("steps", steps, 1), whole_number("draws", draws, 2)
+    steps, draws, seed = whole_number("steps", steps, 1), whole_number("draws", draws, 2), whole_number("seed", seed, 0)
     v = values_of(panel, values)
     codes, k = _classes(v, classes, relative)
     prior = _checked_prior(prior, k)
     grid = _on_grid(v, codes, steps)
     shown = k if np.ndim(classes) == 0 else [float(c) for c in classes]
-    options = {"classes": shown, "relative": relative, "by": by, "steps": steps, "prior": prior, "seed": seed}
+    options = {"classes": shown, "relative": relative, "by": by, "steps": steps, "prior": prior, "seed": seed, "convention": CONVENTION}
     return _estimates(v, grid, k, by, steps, prior, draws, level, {"values": v.name, **options})
 
 
@@ -117,9 +119,12 @@ def _classes(v: Values, classes: int | Sequence[float], relative: str) -> tuple[
                 raise NoVariationError(f"All values of {v.name!r} are equal in {where}: quantile classes do not exist.")
             out[:, rows] = (here[:, :, None] > quantile_bounds(here, k)[:, None, :]).sum(axis=2)
         return out, k
-    cuts = np.asarray(classes, dtype=float)
+    try:
+        cuts = np.asarray(classes, dtype=float)
+    except (TypeError, ValueError):
+        cuts = np.empty(0)
     if cuts.ndim != 1 or not cuts.size or not np.isfinite(cuts).all() or (np.diff(cuts) <= 0).any():
-        raise SpecificationError(f"Cut points must be finite and increase, got {classes!r}.")
+        raise SpecificationError(f"Cut points must be finite numbers and increase, got {classes!r}.")
     levels = _relative_to_mean(v) if relative == "period" else v.draws
     return np.searchsorted(cuts, levels, side="left"), cuts.size + 1
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
+from bayes.measure._rows import whole_number
 from bayes.measure._values import Values, estimates_by_draw, values_of
 from bayes.panel import Panel
 
+CONVENTION = "a falling dispersion over units, sigma_trend below 0, is σ-convergence"
 MEASURES = ("sd", "cv")
 TRENDS = ("log", "level")
 GROUPINGS = ("all", "region")
@@ -61,8 +63,7 @@ def sigma_convergence(
     for name, value, allowed in (("by", by, GROUPINGS), ("measure", measure, MEASURES), ("trend", trend, TRENDS)):
         if value not in allowed:
             raise SpecificationError(f"{name}={value!r} does not exist. Choose one of: {', '.join(allowed)}.")
-    if isinstance(replicates, bool) or not isinstance(replicates, int | np.integer) or replicates < 2:
-        raise SpecificationError(f"replicates must be a whole number of at least 2, got {replicates!r}.")
+    replicates, seed = whole_number("replicates", replicates, 2), whole_number("seed", seed, 0)
     v = values_of(panel, values)
     in_logs = log and measure == "sd"
     if in_logs or measure == "cv":
@@ -72,7 +73,7 @@ def sigma_convergence(
     variant = "sd of logs" if in_logs else measure
     grid, units, periods = v.grid()
     grid = np.log(grid) if in_logs else grid
-    weights = None if v.has_draws else np.random.default_rng(seed).dirichlet(np.ones(units.size), int(replicates))
+    weights = None if v.has_draws else np.random.default_rng(seed).dirichlet(np.ones(units.size), replicates)
     rows, plain, draws = [], [], []
     for label, chosen in _groups(v, units, by):
         part = grid[:, chosen]
@@ -85,7 +86,9 @@ def sigma_convergence(
         plain += [*at.mean(axis=0), slope(at, periods, trend).mean()]
         draws.append(np.column_stack([spread, slope(spread, periods, trend)]))
     interval = v.interval if weights is None else f"Bayesian bootstrap over units, {replicates} replicates"
-    out = estimates_by_draw(rows, np.concatenate(draws, axis=1).T, f"σ-convergence of {v.name}", level, interval, seed=seed)
+    out = estimates_by_draw(
+        rows, np.concatenate(draws, axis=1).T, f"σ-convergence of {v.name}", level, interval, seed=seed, convention=CONVENTION
+    )
     _complete(out, np.array(plain), weights is not None)
     return out
 

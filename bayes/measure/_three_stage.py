@@ -115,6 +115,7 @@ def three_stage(
     ----------
     Fried, Lovell, Schmidt & Yaisawarng (2002), Journal of Productivity Analysis 17(1/2).
     """
+    whole_number("seed", seed, 0)
     words = [by] if isinstance(by, str) else list(by)
     for word in words:
         choice(word, AGGREGATIONS, "by")

@@ -35,13 +35,18 @@ def treatment_t(panel: Panel, column: str, anticipation: int = 0) -> float:
 
 
 def warn_of_affected_covariates(panel: Panel, covariates: Sequence[str], anticipation: int = 0) -> None:
-    """Name the covariates whose |t| exceeds :data:`THRESHOLD` in an :class:`AffectedCovariateWarning`."""
-    found = {c: treatment_t(panel, c, anticipation) for c in covariates}
+    """Name the covariates whose |t| exceeds :data:`THRESHOLD` in an :class:`AffectedCovariateWarning`.
+
+    Columns that are zero in all treated or in all other rows are made from the treatment (exposure to that of neighbours) and left alone.
+    """
+    treated = panel.period_codes >= panel.unit_cohort_codes[panel.unit_codes]
+    own = [c for c in covariates if all(panel.column(c)[rows].any() for rows in (treated, ~treated))]
+    found = {c: treatment_t(panel, c, anticipation) for c in own}
     moved = [f"{c!r} (t = {t:.1f})" for c, t in found.items() if abs(t) > THRESHOLD]
     if moved:
         warn_user(
             f"Covariates move with the treatment: {', '.join(moved)}, within units and periods, clustered by unit. If the treatment moves "
-            "them, holding them fixed removes that part of its effect from every path: leave them out, or make them mediators.",
+            "them, holding them fixed removes that part of its effect: leave them out, or make them mediators (bayes.Mediation).",
             AffectedCovariateWarning,
         )
 

@@ -100,7 +100,12 @@ def _variants(result: Any, outcome: str, heading: str) -> Section:
         f"{format_number(shown['estimate'].max())}; {int((shown['prob_positive'] > 0.95).sum())} of {len(shown)} rows have a probability "
         "above 0.95 of being positive."
     )
-    tables = (result.comparison.as_table("source", title=""), common.folded(Table("What changed", _plain(result.changes.reset_index()))))
+    same = result.estimates.where(estimand=frame["estimand"].iloc[0])
+    tables = (
+        Table("", labelled_rows(same, list(same.frame["source"]), "Variant", chance="P(effect > 0)")),
+        common.folded(Table("What changed", _plain(result.changes.reset_index()))),
+        common.folded(result.comparison.as_table(title="All rows with differences")),
+    )
     figures: tuple[Figure, ...] = ()
     if not shown["source"].duplicated().any():
         alt = f"Specification curve: the estimates of {len(shown)} variants in order of size, with the choices behind them."

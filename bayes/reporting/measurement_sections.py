@@ -22,7 +22,7 @@ _FIGURES: dict[str, tuple[str, str]] = {
     "super_efficiency": ("heat_map", "One row a unit, one column a period."),
     "directional_inefficiency": ("heat_map", "One row a unit, one column a period; 0 is best practice."),
     "index": ("heat_map", "One row a unit, one column a period."),
-    "coordination": ("heat_map", "One row a unit, one column a period."),
+    "coordination_degree": ("heat_map", "One row a unit, one column a period."),
     "dagum_gini": ("gini_decomposition", "Parts of the Gini coefficient by period."),
     "theil_t": ("gini_decomposition", "Parts of the Theil index by period."),
     "theil_l": ("gini_decomposition", "Parts of the Theil index by period."),
@@ -38,9 +38,18 @@ _WHOLE = ("malmquist", "transition")
 _BY_ESTIMAND = {
     "ptec": ("fare1994",), "index": ("shannon1948", "hwang1981"), "weight": ("shannon1948",),
     "theil_t": ("theil1967",), "theil_l": ("theil1967",),
-    "dagum_gini": ("dagum1997",), "beta": ("barro1992",), "club": ("phillips2007", "phillips2009"), "log_t": ("phillips2007",),
-    "transition": ("quah1993",), "super_efficiency": ("andersen1993",), "environment": ("fried2002",),
+    "dagum_gini": ("dagum1997",), "beta_slope": ("barro1992",), "sigma": ("barro1992",),
+    "club": ("phillips2007", "phillips2009"), "log_t": ("phillips2007",),
+    "transition": ("quah1993",), "environment": ("fried2002",),
 }  # fmt: skip
+_BY_SOURCE = (
+    (("dea", "vrs"), ("banker1984",)), (("dea", "bias-corrected"), ("simar1998",)), (("ray–desli",), ("ray1997",)),
+    (("malmquist", "bias-corrected"), ("simar1999",)), (("malmquist–luenberger", "global"), ("oh2010",)),
+    (("malmquist,", "global"), ("pastor2005",)), (("slack-based malmquist",), ("tone2001", "tone2002")),
+)  # fmt: skip
+"""Words of a source → what it rests on besides the references of its name."""
+_PROGRAMS = {"charnes1978", "tone2001", "chambers1998", "fare1994"}
+"""References of measures that are linear programs, which HiGHS solves."""
 _SHORT, _LONG = 4, 15
 """Estimands with fewer rows share a table; tables with more rows are folded."""
 _CHANCE = re.compile(r"(?:; )?prob_positive is (P\([^)]*\))")
@@ -82,7 +91,13 @@ def reference_keys(parts: Sequence[Estimates]) -> list[str]:
     """References of the sources and estimands of some estimates."""
     keys = keys_of_sources(source for part in parts for source in part.frame["source"].unique())
     keys += [key for part in parts for estimand in part.frame["estimand"].unique() for key in _BY_ESTIMAND.get(estimand, ())]
-    if any(part.meta.get("solver") == "highs" for part in parts):
+    for source in {str(source).lower() for part in parts for source in part.frame["source"]}:
+        keys += [key for words, found in _BY_SOURCE if all(word in source for word in words) for key in found]
+    if any("super_efficiency" in set(part.frame["estimand"]) for part in parts):
+        keys += ["tone2002" if "tone2001" in keys else "andersen1993"]
+    if any("Bayesian bootstrap" in interval for part in parts for interval in part.frame["interval"]):
+        keys.append("rubin1981")
+    if _PROGRAMS & set(keys):
         keys.append("huangfu2018")
     return list(dict.fromkeys(keys))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,10 +13,12 @@ from bayes import Panel, StaggeredDiD
 from bayes.did.assignments import Lottery, fillable_cells, lottery, own_cells
 from bayes.did.cross_products import within_products
 from bayes.did.effects import Term
-from bayes.did.mode import Mode, log_posterior, posterior_modes
+from bayes.did import refits
+from bayes.did.mode import Mode, _layout
 from bayes.did.moments import Averages
 from bayes.did.placebo import earlier_dates, permuted_cohorts
 from bayes.did.placebo_result import Options, PlaceboTest
+from bayes.did.quick_mode import log_posteriors, mode_of
 from bayes.did.reassignment import reassign
 from bayes.did.refits import refit, refit_all, refit_at, refitted_panel, start_of
 from bayes.errors import ConvergenceWarning, SpecificationError, UnsupportedModelError
@@ -42,6 +43,21 @@ SCALES = {"innovation_sd": 0.8, "autocorrelation": 0.45, "unit_effect_sd": 0.3, 
 @pytest.fixture(scope="module", autouse=True)
 def double_precision():
     prepare_jax()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_compilation_a_layout():
+    """Compiling takes most of the time here: tests whose panels share all that a compiled density takes as given share the density."""
+    found, make = {}, refits.compiled_density
+
+    def once(spec, template, rows):
+        given = (spec.components, spec.path_order, repr(spec.resolved_priors()), rows.pooled, rows.kept.size, rows.cells.size)
+        key = (*given, _layout(spec.parameters(template), template))
+        return found.setdefault(key, make(spec, template, rows))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(refits, "compiled_density", once)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +85,12 @@ def mode_at_fixed_scales(spec: StaggeredDiD, collapsed) -> Mode:
     return Mode({n: SCALES[n] * (1 if n == "autocorrelation" else collapsed.scales[-1]) for n in spec.parameters(collapsed)}, True, 0.0)
 
 
+def slopes(spec: StaggeredDiD, collapsed, z: np.ndarray) -> np.ndarray:
+    """Gradient of the log posterior by differences of the density in numpy."""
+    up, down = np.split(log_posteriors(spec, collapsed, z + 1e-4 * np.vstack([np.eye(z.size), -np.eye(z.size)])), 2)
+    return (up - down) / 2e-4
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_refit_has_the_density_and_effects_of_a_panel_rebuilt_by_hand(panel, gappy_panel, case):
     """Other cohorts by counts and sums over prepared rows: the same log density and the same conditional moments to 1e-8."""
@@ -81,10 +103,9 @@ def test_a_refit_has_the_density_and_effects_of_a_panel_rebuilt_by_hand(panel, g
     assert spec.parameters(collapsed) == spec.parameters(refitted.template)
     assigned = reassign(refitted.rows, fake)
     z = np.random.default_rng(1).normal(-0.5, 0.3, len(refitted.coordinates))
-    direct = jax.jit(lambda at: log_posterior(spec, collapsed)(at, collapsed.sampled_products, refitted.scale))(z)
     ours, gradient = refitted.density(z, *refitted.arguments(assigned))
-    assert float(ours) == pytest.approx(float(direct), rel=1e-8, abs=1e-8)
-    assert np.isfinite(gradient).all()
+    assert float(ours) == pytest.approx(log_posteriors(spec, collapsed, z[None])[0], rel=1e-8, abs=1e-8)
+    assert np.asarray(gradient) == pytest.approx(slopes(spec, collapsed, z), rel=1e-4, abs=1e-4)
     mode = mode_at_fixed_scales(spec, collapsed)
     own = refitted_panel(spec, spec.block(other), own_cells(spec.block(other), spec.anticipation), refitted.rows.cohorts[:-1],
                          other.n_periods, other.regions.tolist())  # fmt: skip
@@ -123,7 +144,7 @@ def test_a_refit_ends_at_the_mode_of_the_rebuilt_panel(gappy_panel):
     own = np.searchsorted(refitted.rows.cohorts, spec.block(gappy_panel).cohorts)
     found = refit(refitted, fake, averages, start_of(refitted, own))
     other = rebuilt(gappy_panel, refitted.rows.cohorts[:-1], fake)
-    (_, mode), = posterior_modes(spec, [spec.collapse(other)])  # fmt: skip
+    mode = mode_of(spec, spec.collapse(other))
     expected = refit_at(refitted, reassign(refitted.rows, fake), mode, averages)
     assert found.mode.converged
     assert found.mode.values == pytest.approx(mode.values, rel=2e-3)
@@ -142,15 +163,19 @@ def test_cells_that_nobody_fills_change_nothing(panel):
     assert wide.size > narrow.size
     own = np.searchsorted(np.r_[draw.cohorts, np.inf], block.cohorts)
     found = []
+    z = np.full(8, -0.7)
     for cells in (wide, narrow):
         refitted = refitted_panel(spec, block, cells, draw.cohorts, part.n_periods, part.regions.tolist())
         assigned = reassign(refitted.rows, own)
-        z = np.full(len(refitted.coordinates), -0.7)
         averages = Averages([Term({}, cells.event >= 0), Term({}, (cells.event == 1) & (cells.region == 2))])
         moments = refit_at(refitted, assigned, mode_at_fixed_scales(spec, refitted.template), averages)
-        found.append((*refitted.density(z, *refitted.arguments(assigned)), moments.estimate, moments.sd))
+        found.append((moments.estimate, moments.sd))
+        if cells is wide:
+            value, gradient = refitted.density(z, *refitted.arguments(assigned))
     for a, b in zip(*found, strict=True):
         assert np.asarray(a) == pytest.approx(np.asarray(b), rel=1e-8, abs=1e-8)
+    assert float(value) == pytest.approx(log_posteriors(spec, refitted.template, z[None])[0], rel=1e-8)
+    assert np.asarray(gradient) == pytest.approx(slopes(spec, refitted.template, z), rel=1e-4, abs=1e-4)
 
 
 def test_pseudo_units_stand_for_all_units():
@@ -210,6 +235,10 @@ def test_never_treated_units_alone_can_draw(panel):
     assert not test.meta["exact"]
     assert "never-treated units only" in test.verdict
     assert "approximate" in test.verdict
+    one = panel_of(frame.assign(first_treated=frame.first_treated.where(frame.unit.isin(["u001", "u004"]))))
+    narrow = permuted_cohorts(StaggeredDiD("y", pooling=("region",)), one, 2, among="never-treated", seed=2)
+    assert narrow.converged == 1  # treated units lie in one region, fake ones in several: other scales than the actual fit has
+    assert "region_sd" in narrow.modes
     alone = permuted_cohorts(spec, few, 2, seed=2)
     assert alone.actual.frame.estimate[0] == pytest.approx(test.actual.frame.estimate[0], abs=1e-4 * test.actual.frame.se[0])
 
@@ -258,7 +287,7 @@ def test_centring_takes_off_one_mean_for_all():
 
 
 def test_the_same_seed_gives_the_same_test_on_any_number_of_cores(gappy_panel):
-    fit = fabricated(gappy_panel, covariates=("x",), pooling="complete")
+    fit = fabricated(gappy_panel, pooling="complete")
     one = fit.placebo(6, seed=4, cores=1)
     two = fit.placebo(6, seed=4, cores=2)
     pd.testing.assert_frame_equal(one.placebo.frame, two.placebo.frame)
@@ -270,7 +299,7 @@ def test_the_same_seed_gives_the_same_test_on_any_number_of_cores(gappy_panel):
 
 def test_the_true_dates_among_the_refits_count_as_a_tie(panel):
     """The identity is one of the assignments: refitted, it is the actual estimate to the last digits that the p-value looks at."""
-    spec = StaggeredDiD("y", leads=False, pooling=("region",))
+    spec = StaggeredDiD("y", ("x",), leads=False, pooling=("region",))
     refitted, _, averages = prepared(spec, panel)
     own = np.searchsorted(refitted.rows.cohorts, spec.block(panel).cohorts)
     start = start_of(refitted, own)
@@ -334,7 +363,8 @@ def test_earlier_dates_use_rows_before_the_true_ones(panel):
     cut = frame[~(frame.year >= frame.first_treated)]
     two = Panel.from_frame(cut.assign(first_treated=cut.first_treated - 2), name="synthetic", **ROLES)
     spec = replace(fit.model, leads=False)
-    (collapsed, mode), = posterior_modes(spec, [spec.collapse(two)])  # fmt: skip
+    collapsed = spec.collapse(two)
+    mode = mode_of(spec, collapsed)
     refitted = refitted_panel(spec, spec.block(two), own_cells(spec.block(two), 0), np.unique(collapsed.design.cells.cohort), two.n_periods,
                               two.regions.tolist())  # fmt: skip
     own = np.searchsorted(refitted.rows.cohorts, spec.block(two).cohorts)
@@ -346,6 +376,20 @@ def test_earlier_dates_use_rows_before_the_true_ones(panel):
     assert len(test.table()) == 3
     assert "No p-value" in test.verdict
     assert test.placebo.frame.lower[0] < 0.1 < 0.3 < test.actual.frame.lower[0]
+
+
+def test_earlier_dates_are_confirmed_without_the_rows_from_the_true_ones_on(gappy_panel, monkeypatch):
+    fit, seen = fabricated(gappy_panel, pooling="complete"), []
+
+    def made(self, panel, seed, **options):
+        seen.append(panel)
+        return fabricated(panel, pooling="complete", seed=seed)
+
+    monkeypatch.setattr(StaggeredDiD, "fit", made)
+    test = fit.placebo(kind="dates", shifts=[1], confirm=1)
+    frame = gappy_panel.frame
+    assert seen[0].n_rows == (~(frame.year >= frame.first_treated)).sum()
+    assert test.confirmation.variant.tolist() == ["dates 1 period earlier"]
 
 
 def test_units_without_an_earlier_row_are_left_out_and_said(gappy_panel):
@@ -371,6 +415,7 @@ def test_bad_options_say_what_is_allowed(gappy_panel):
         "Choose one of att, att_population": {"estimand": "att_new_unit"},
         "weights='gdp'": {"weights": "gdp"},
         "shifts= belongs to": {"shifts": [1]},
+        "within= and among= belong to": {"kind": "dates", "among": "never-treated"},
         "cores must be": {"cores": 0},
         "shifts must be": {"kind": "dates", "shifts": [0]},
         "needs as many never-treated units": {"among": "never-treated"},

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes.errors import MissingValueError, NotPositiveError, SpecificationError
+from bayes.errors import MissingValueError, NotPositiveError, NoVariationError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure import _log_t as kernel
 from bayes.measure._clubs import convergence_clubs, hodrick_prescott, log_t
@@ -303,7 +303,7 @@ def test_the_filter_solves_its_equations():
     [
         ({"discard": 0.0}, "between 0 and 1"), ({"discard": 0.9}, "keeps 3"), ({"discard": 0.01}, "leaves out 0"),
         ({"errors": "white"}, "phillips-sul, andrews"), ({"filter": "bk"}, "hp"), ({"filter": "hp", "smoothing": 0.0}, "smoothing"),
-        ({"level": 1.0}, "between 0 and 1"),
+        ({"level": 1.0}, "between 0 and 1"), ({"critical": "5 %"}, "critical must be a finite number"),
     ],
 )  # fmt: skip
 def test_unknown_words_are_refused(options, words):
@@ -314,7 +314,8 @@ def test_unknown_words_are_refused(options, words):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [({"merge": "all"}, "none"), ({"increase": 0.0}, "positive"), ({"max_draws": 0}, "at least 1")]
+    ("options", "words"),
+    [({"merge": "all"}, "none"), ({"increase": 0.0}, "positive"), ({"max_draws": 0}, "at least 1"), ({"increase": "0.1"}, "finite number")],
 )
 def test_unknown_words_of_clubs_are_refused(options, words):
     with pytest.raises(SpecificationError, match=words):
@@ -335,5 +336,9 @@ def test_places_of_bad_values_are_named():
     negative = panel.assign(y=panel.frame.y.where(panel.frame.index != 5, -1.0))
     with pytest.raises(NotPositiveError, match="unit 0, year 1975"):
         log_t(negative, "y")
+    equal = panel.assign(y=panel.frame.y.where(panel.frame.year != 1999, 2.0))
+    with pytest.raises(NoVariationError, match="same 'y' in year 1999"):
+        convergence_clubs(equal, "y")
+    assert not log_t(equal, "y").frame.identified.any()
     with pytest.raises(SpecificationError, match="two units"):
         convergence_clubs(panel_of(clubs_of()[:1]), "y")

@@ -322,14 +322,18 @@ def test_defaults_and_conventions():
         ({"returns": "vrs", "decomposition": "ray-desli"}, "constant returns"),
         ({"measure": "sbm", "bad_outputs": ["b"], "disposability": "weak"}, "strongly disposable"),
         ({"measure": "directional", "direction": {"z": 1.0}}, "z"),
-        ({"weights": "negative"}, "not positive"),
+        ({"measure": ""}, "radial, directional, sbm"),
+        ({"orientation": ""}, "output, input"),
+        ({"bad_outputs": None}, "list of columns"),
+        ({"measure": "directional", "direction": ["y"]}, "maps columns"),
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"replicates": 100, "cores": 0}, "cores must be a whole number"),
         ({"backend": "glpk"}, "highs"),
     ],
 )
 def test_options_that_do_not_exist(options, words):
-    panel = synthetic_panel().assign(negative=-1.0)
     with pytest.raises(SpecificationError, match=words):
-        malmquist(panel, ["k", "l"], ["y"], **options)
+        malmquist(synthetic_panel(), ["k", "l"], ["y"], **options)
 
 
 def test_bad_data_names_its_place():
@@ -342,6 +346,8 @@ def test_bad_data_names_its_place():
     with pytest.raises(NotPositiveError, match=r"'b'.*u1, year 2002"):
         malmquist(zero, **COLUMNS, measure="sbm")
     assert len(malmquist(zero, **COLUMNS))
+    with pytest.raises(NotPositiveError, match=r"'w'.*Weights must be positive.*u1, year 2002"):
+        malmquist(panel.assign(w=np.where(panel.frame.index == at, 0.0, 1.0)), ["k", "l"], ["y"], weights="w")
     with pytest.raises(MissingColumnError, match="'labour'"):
         malmquist(panel, ["labour"], ["y"])
     lone = panel.frame.groupby("unit").nth(0).reset_index(drop=True).assign(year=lambda d: 2001 + np.arange(len(d)) % 2)

@@ -180,3 +180,14 @@ def test_what_a_model_does_not_have_is_said():
     section = did_heterogeneity.heterogeneity(alone, alone.att("event"), "y", "years")
     assert section.figures == ()
     assert "no variance component" in section.paragraphs[0]
+
+
+def test_a_model_with_student_t_errors_has_a_report_that_says_what_it_lacks(panel, tmp_path, monkeypatch):
+    monkeypatch.setattr("bayes.reporting.figures.picture", lambda figure: Picture("data:,", "data:,", figure.alt, figure.caption, 1, 1))
+    heavy = fabricated(panel, leads=False, draws=20)
+    object.__setattr__(heavy.model, "likelihood", "student-t")
+    monkeypatch.setattr(type(heavy.model), "parameters", lambda self, collapsed: ("innovation_sd", "autocorrelation", "unit_effect_sd"))
+    written = bayes.report(heavy, tmp_path / "r.html").read_text(encoding="utf-8")
+    for anchor in ("predictive", "criticism", "prior-sensitivity"):
+        assert "does not exist for a model with student-t" in text_of(written, anchor)
+    assert "Effects by region" in text_of(written, "regions")

@@ -78,7 +78,29 @@ def test_short_tables_are_joined_and_probabilities_say_of_what():
 
 def test_references_follow_sources_and_estimands():
     keys = reference_keys([scores(), growth()])
-    assert {"charnes1978", "fare1994"} <= set(keys)
+    assert {"charnes1978", "fare1994", "banker1984", "huangfu2018"} <= set(keys)
+    assert not {"simar1998", "simar1999", "ray1997", "tone2002"} & set(keys)
+
+
+def test_what_real_measures_rest_on():
+    """Estimands and sources as the functions name them, so that a renamed one is noticed."""
+    states = bayes.datasets.load("us_states_production")
+    few = states.frame[(states.frame[states.time] < 1973) & states.frame[states.unit].isin(states.units[:12])]
+    panel = bayes.Panel.from_frame(few.assign(a=0.2 + few.unemp / 30, b=0.5), unit=states.unit, time=states.time)
+    quantities = {"inputs": ["pc", "emp"], "outputs": ["gsp"]}
+    measure = bayes.measure
+    for found, expected in (
+        (measure.dea(panel, **quantities, replicates=100), {"charnes1978", "banker1984", "simar1998"}),
+        (measure.dea(panel, **quantities, model="sbm", returns="crs", super_efficiency=True), {"tone2001", "tone2002"}),
+        (measure.dea(panel, **quantities, returns="crs", super_efficiency=True), {"andersen1993"}),
+        (measure.malmquist(panel, **quantities, decomposition="ray-desli", replicates=100), {"ray1997", "simar1999"}),
+        (measure.malmquist(panel, **quantities, reference="global"), {"pastor2005"}),
+        (measure.malmquist(panel, **quantities, bad_outputs=["pcap"], reference="global"), {"oh2010", "chung1997"}),
+        (measure.sigma_convergence(panel, "gsp", replicates=20), {"barro1992", "rubin1981"}),
+    ):
+        assert expected <= set(reference_keys([found])), expected
+    (section,) = sections_of(measure.coupling_coordination(panel, ["a", "b"]))
+    assert len(section.figures) == 1
 
 
 def test_a_page_of_measured_quantities_alone(tmp_path):
