@@ -9,7 +9,7 @@ import numpy as np
 from bayes.baselines._did import _cluster_column, _covariate_names
 from bayes.baselines._libraries import quiet, with_version
 from bayes.baselines._sample import Sample, make_sample
-from bayes.errors import NoComparisonError, SpecificationError
+from bayes.errors import BaselineWarning, NoComparisonError, SpecificationError, warn_user
 from bayes.estimates import Estimates
 from bayes.panel import Panel
 
@@ -44,10 +44,15 @@ def wild_bootstrap(
         One row: ``se`` is the CR1 standard error that studentises, ``lower`` and ``upper`` the bootstrap interval; the p-value stands in
         the note and in ``meta["p_value"]``.
 
+    Warns
+    -----
+    BaselineWarning
+        Periods in which everybody is treated are left out.
+
     Raises
     ------
     SpecificationError, NoComparisonError
-        Unknown words; nobody treated. Columns that cannot be used raise as in :func:`bayes.baselines.did`.
+        Unknown words; nobody treated; effects that nothing identifies. Columns that cannot be used raise as in :func:`bayes.baselines.did`.
 
     References
     ----------
@@ -95,6 +100,7 @@ def _with_comparisons(sample: Sample) -> tuple[Sample, list[str]]:
     if untreated.all():
         return sample, []
     words = f"{int((~untreated).sum())} of {len(frame)} rows left out: no untreated unit in their period"
+    warn_user(f"The wild cluster bootstrap: {words}.", BaselineWarning)
     return sample.only(untreated.to_numpy()), [words]
 
 

@@ -174,6 +174,9 @@ def warn_of_constant_dose(spec: StaggeredDiD, panel: Panel) -> None:
 # ── results ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+_ONE_TREATED = "one treated unit: what the effect would be on others rests on the prior of their spread"
+
+
 def estimates_of(
     dataset: xr.Dataset, spec: StaggeredDiD, panel: Panel, collapsed: CollapsedPanel, by: str, estimand: str, weights: str, level: float,
     extrapolate: bool, source: str, **meta: Any,
@@ -181,6 +184,8 @@ def estimates_of(
     """:func:`bayes.did.effects.estimates` of a model's draws, in the units that dose and estimand ask for."""
     dataset, base, label, words = _in_units(dataset, spec, panel, collapsed, estimand, weights)
     regions = tuple(panel.regions.tolist())
+    if (panel.unit_cohort_codes < panel.n_periods).sum() == 1:
+        words = "; ".join(filter(None, [words, _ONE_TREATED]))
     found = effects.estimates(dataset, by, base, weights, level, extrapolate, regions, source, **meta)
     if label == base and not words:
         return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from numbers import Real
 from typing import Any
@@ -15,7 +14,7 @@ from bayes.errors import MissingValueError, NoVariationError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._clubs_search import Rules, find_clubs, membership, merge_clubs
 from bayes.measure._log_t import ERRORS, LogT, first_period_used, log_t_regression, transition_variance
-from bayes.measure._rows import whole_number
+from bayes.measure._rows import unit_groups, whole_number
 from bayes.measure._values import Values, values_of
 from bayes.panel import Panel
 from bayes.progress import counted
@@ -73,7 +72,7 @@ def log_t(
     _number("critical", critical)
     v, y, units, left_out = _balanced(panel, values, discard, filter, smoothing, errors, level)
     rows, draws = [], []
-    for label, chosen in _groups(v, units, by):
+    for label, chosen in unit_groups(v, units, by):
         part = y[:, chosen]
         found = log_t_regression(np.stack([transition_variance(one) for one in part]), left_out, errors)
         common = {**label, "term": by, "source": v.source, "n_obs": int(chosen.size), **_reason(found, chosen.size)}
@@ -226,15 +225,6 @@ def _balanced(
             raise SpecificationError(f"smoothing must be positive, got {smoothing!r}.")
         y = hodrick_prescott(y, float(smoothing))
     return v, y, units, left_out
-
-
-def _groups(v: Values, units: np.ndarray, by: str) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    if by == "all":
-        yield {}, np.arange(units.size)
-        return
-    region = v.panel.unit_regions[units]
-    for code in np.unique(region):
-        yield {"region": str(v.panel.regions[code])}, np.flatnonzero(region == code)
 
 
 # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -19,9 +19,7 @@ CLASSES = (
 )
 """Ten classes of the coordination degree after Liao (1999), in steps of 0.1 from 0; the lower bound belongs to the class."""
 
-CONVENTION = (
-    "coupling is 1 when all systems are equal, at whatever level; development and coordination lie between 0 and 1, larger is better"
-)
+CONVENTION = "coupling is 1 when all systems are equal, at any level; development and coordination lie in [0, 1], larger is better"
 
 CUTS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
 

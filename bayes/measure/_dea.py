@@ -45,7 +45,7 @@ ORIENTATIONS = {"radial": ("output", "input"), "directional": ("none", "input", 
 """Orientations of each model, the default first."""
 _PEER = 1e-7
 """A reference unit with less than this share of every input of a peer group is no peer."""
-_NOTHING = 1e-10
+NOTHING = 1e-10
 """Attainable outputs below this share of a unit's own are none."""
 
 
@@ -220,7 +220,7 @@ def _farrell(steps: np.ndarray, status: np.ndarray, orientation: str) -> tuple[n
     """θ = 1 − β, or 1/φ = 1/(1 + β); the latter has no value where nothing of some output is attainable."""
     if orientation == "input":
         return 1 - steps, status
-    undefined = 1 + steps <= _NOTHING
+    undefined = 1 + steps <= NOTHING
     return 1 / (1 + np.where(undefined, np.nan, steps)), np.where(undefined, UNDEFINED, status)
 
 

@@ -79,7 +79,8 @@ def _chosen(estimates: Estimates, estimand: str, maker: str) -> tuple[pd.DataFra
     twice = part.frame.duplicated(KEYS)
     if twice.any():
         raise DuplicateRowError(f"{estimand!r} has {_place(part.frame[twice].iloc[0])} twice. Choose one row each with .where(…).")
-    draws = part.frame["estimate"].to_numpy(dtype=float)[:, None] if part.draws is None else part.draws
+    points = part.draws is None or np.isnan(part.draws).all()  # rows of points may stand beside bootstrapped ones
+    draws = part.frame["estimate"].to_numpy(dtype=float)[:, None] if points else part.draws
     bad = (draws <= 0).any(axis=1)
     if bad.any():
         raise NotPositiveError(f"{estimand!r} is not positive at {_place(part.frame[bad].iloc[0])}: an index of change has a logarithm.")

@@ -14,9 +14,7 @@ from bayes.measure._entropy import divergence, min_max, shares, topsis, weighted
 from bayes.measure._rows import Rows, one_of, whole_number
 from bayes.panel import Panel
 
-CONVENTION = (
-    "an index lies between 0 and 1, larger is better; indicators are scaled by their range over all units and periods; weights sum to one"
-)
+CONVENTION = "an index lies in [0, 1], larger is better; indicators are scaled by their range over all rows; weights sum to one"
 METHODS = {"topsis": topsis, "weighted-sum": weighted_sum}
 OVERALL = "overall"
 BOOTSTRAP = "equal-tailed Bayesian bootstrap over units"

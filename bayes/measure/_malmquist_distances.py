@@ -6,17 +6,18 @@ A score is larger the better, 1 on the frontier (of the slack-based measure: 1 w
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from bayes.measure._dea import movement
+from bayes.measure._dea import NOTHING, movement
 from bayes.measure._linear_programs import Status
 from bayes.measure._quantities import Production
 from bayes.measure._technologies import Quantities, Returns, Scores, Technology, directional, slack_based, slack_based_super
+from bayes.progress import counted
 
+_LABEL = "Distances, technology"
 UNDEFINED = len(Status)
 """Status of a score that does not exist because the point is so far outside that 1 + β is not positive."""
 
@@ -87,7 +88,8 @@ def own_scores(
     """
     spanning = production.quantities if spanning is None else spanning
     score, status = _empty(len(production.quantities))
-    for rows, span in _counted(list(production.by_period(reference)), progress):
+    sets = list(production.by_period(reference))
+    for rows, span in counted(sets, len(sets), _LABEL, progress):
         found = scores(production, rows, Technology(spanning.only(span), returns, measure.weak), measure)
         score[rows], status[rows] = found.value, found.status
     return Distances(score, status)
@@ -101,7 +103,7 @@ def crossed_scores(
     spanning = production.quantities if spanning is None else spanning
     own, own_status = _empty(len(production.quantities))
     (ahead, ahead_status), (behind, behind_status) = _empty(len(pairs)), _empty(len(pairs))
-    for period in _counted(production.periods, progress):
+    for period in counted(production.periods, production.periods.size, _LABEL, progress):
         rows = production.rows_of(period)
         later = np.flatnonzero(production.period[pairs.first] == period)
         earlier = np.flatnonzero(production.period[pairs.second] == period)
@@ -122,7 +124,7 @@ def scores(production: Production, rows: np.ndarray, technology: Technology, mea
                         backend=measure.backend)  # fmt: skip
     contracts = measure.model == "radial" and measure.orientation == "input"
     base = 1 - found.value if contracts else 1 + found.value
-    undefined = base <= 0
+    undefined = base <= NOTHING
     base = np.where(undefined, np.nan, base)
     return Scores(base if contracts else 1 / base, np.where(undefined, UNDEFINED, found.status))
 
@@ -141,11 +143,3 @@ def _slack_based(technology: Technology, evaluated: Quantities, measure: Measure
 
 def _empty(n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.full(n, np.nan), np.full(n, Status.FAILED, dtype=int)
-
-
-def _counted(sets: np.ndarray | list, progress: bool) -> Iterator:
-    """The reference sets, with a count on the terminal where progress is shown."""
-    for k, item in enumerate(sets, start=1):
-        if progress:
-            print(f"\rDistances: technology {k} of {len(sets)}", end="\n" if k == len(sets) else "", file=sys.stderr, flush=True)
-        yield item

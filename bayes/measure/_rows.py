@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +77,16 @@ def _unshared(first: Values, other: Values) -> str:
     shown = "; ".join(f"{panel.unit} {panel.units[u]}, {panel.time} {t}" for u, t in sorted(alone)[:3])
     more = f"; and {len(alone) - 3} more" if len(alone) > 3 else ""
     return f"{owner.name!r} has {len(alone)} rows that {lacks.name!r} lacks: {shown}{more}. Give both over the same units and periods."
+
+
+def unit_groups(v: Values, units: np.ndarray, by: str) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """Label columns and positions in ``units`` (codes) of all units together (``by="all"``), or of those of each region."""
+    if by == "all":
+        yield {}, np.arange(units.size)
+        return
+    region = v.panel.unit_regions[units]
+    for code in np.unique(region):
+        yield {"region": str(v.panel.regions[code])}, np.flatnonzero(region == code)
 
 
 def row_weights(v: Values, column: str | None) -> np.ndarray:

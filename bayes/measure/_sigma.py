@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
-from bayes.measure._rows import whole_number
-from bayes.measure._values import Values, estimates_by_draw, values_of
+from bayes.measure._rows import unit_groups, whole_number
+from bayes.measure._values import estimates_by_draw, values_of
 from bayes.panel import Panel
 
 CONVENTION = "a falling dispersion over units, sigma_trend below 0, is σ-convergence"
@@ -75,7 +74,7 @@ def sigma_convergence(
     grid = np.log(grid) if in_logs else grid
     weights = None if v.has_draws else np.random.default_rng(seed).dirichlet(np.ones(units.size), replicates)
     rows, plain, draws = [], [], []
-    for label, chosen in _groups(v, units, by):
+    for label, chosen in unit_groups(v, units, by):
         part = grid[:, chosen]
         count = np.isfinite(part[0]).sum(axis=0)
         at = dispersion(part, measure)
@@ -126,16 +125,6 @@ def slope(spread: np.ndarray, periods: np.ndarray, trend: str) -> np.ndarray:
         y = np.log(np.where(y > 0, y, np.nan))
     t = t - t.mean()
     return y @ t / (t @ t)
-
-
-def _groups(v: Values, units: np.ndarray, by: str) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """Label columns and the rows of the grid of each group."""
-    if by == "all":
-        yield {}, np.arange(units.size)
-        return
-    region = v.panel.unit_regions[units]
-    for code in np.unique(region):
-        yield {"region": str(v.panel.regions[code])}, np.flatnonzero(region == code)
 
 
 def _period(period: float, count: int, value: float) -> dict[str, Any]:

@@ -130,7 +130,8 @@ def _from_estimates(panel: Panel, estimates: Estimates) -> Values:
     twice = np.flatnonzero((unit[1:] == unit[:-1]) & (period[1:] == period[:-1]))
     if twice.size:
         raise DuplicateRowError(f"Estimates hold {labels[unit[twice[0]]]}, {period[twice[0]]} twice. Choose one row each with .where(…).")
-    draws = frame["estimate"].to_numpy(dtype=float)[None] if estimates.draws is None else estimates.draws.T
+    drawn = None if estimates.draws is None or np.isnan(estimates.draws).all() else estimates.draws  # points beside rows with draws
+    draws = frame["estimate"].to_numpy(dtype=float)[None] if drawn is None else drawn.T
     draws = draws[:, rows]
     interval = next((i for i in frame["interval"] if i), POSTERIOR)
     out = Values(frame["estimand"].iloc[0], draws, unit, period, panel.unit_regions[unit], panel, frame["source"].iloc[0], interval)

@@ -162,7 +162,7 @@ def _words(panel: _Panel) -> str:
     if value is None:
         return "; grey: parallel trends"
     if np.isnan(value):
-        return "; effect not identified"
+        return "; effect not identified" if panel.points["estimate"].isna().all() else ""
     if np.isinf(value):
         return "; no breakdown"
     if value == 0:

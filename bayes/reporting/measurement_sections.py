@@ -17,7 +17,7 @@ from bayes.reporting.sections import Figure, Section
 from bayes.reporting.tables import Table, estimate_words
 
 _FIGURES: dict[str, tuple[str, str]] = {
-    "malmquist": ("productivity", "Indices over time; 1 means no change, above 1 improvement."),
+    "malmquist": ("productivity", "1 means no change, above 1 improvement."),
     "efficiency": ("heat_map", "One row a unit, one column a period."),
     "super_efficiency": ("heat_map", "One row a unit, one column a period."),
     "directional_inefficiency": ("heat_map", "One row a unit, one column a period; 0 is best practice."),
@@ -126,7 +126,10 @@ def _figures(part: Estimates) -> tuple[Figure, ...]:
         if estimand not in _FIGURES:
             continue
         name, caption = _FIGURES[estimand]
-        rows = part if estimand in _WHOLE else part.where(estimand=estimand)
+        whole = estimand in _WHOLE
+        if name == "productivity" and (part.frame["unit"] != "").any():
+            name, caption, whole = "heat_map", f"One row a unit, one column a period. {caption}", False
+        rows = part if whole else part.where(estimand=estimand)
         rows = _one_number(rows) if name == "heat_map" else rows
         if _drawable(name, rows.frame):
             figures.append(_figure(getattr(plots, name), rows, f"{part.title}: {estimand.replace('_', ' ')}", caption))
@@ -145,12 +148,17 @@ def _figure(draw: Callable[..., Any], rows: Estimates, alt: str, caption: str) -
 
 def _drawable(figure: str, frame: pd.DataFrame) -> bool:
     """Whether rows have what the figure needs."""
+    from bayes.plots._panels import MOST_PANELS
+
     over_time, by_unit = frame["period"].notna().any(), (frame["unit"] != "").any()
+    few_panels = frame["region"].nunique() <= MOST_PANELS
     if figure == "heat_map":
         return bool(over_time and by_unit)
     if figure == "productivity":
-        return bool(over_time and not by_unit)
-    return figure != "gini_decomposition" or bool(over_time)
+        return bool(not by_unit and (few_panels or not over_time))
+    if figure == "transition_matrix":
+        return few_panels
+    return figure != "gini_decomposition" or bool(over_time and (frame["term"] == "within").any())
 
 
 def _tables(part: Estimates) -> tuple[Table, ...]:

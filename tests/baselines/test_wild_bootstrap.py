@@ -8,7 +8,7 @@ import pytest
 import bayes
 from bayes import Panel
 from bayes.baselines import wild_bootstrap
-from bayes.errors import MissingColumnError, NoComparisonError, SpecificationError
+from bayes.errors import BaselineWarning, MissingColumnError, NoComparisonError, SpecificationError
 from tests.panels import ROLES, simulated_frame
 
 
@@ -70,6 +70,17 @@ def test_anticipation_clusters_and_covariates_enter(tiny_panel):
     by_region = wild_bootstrap(tiny_panel, "y", ["x"], cluster="region", replications=99, multipliers="webb")
     assert "3 clusters" in by_region.frame.note[0]
     assert "clustered by region" in by_region.frame.interval[0]
+
+
+def test_periods_without_comparison_are_left_out_as_in_etwfe():
+    frame = simulated_frame()
+    panel = Panel.from_frame(frame.assign(first_treated=frame.first_treated.fillna(2008)), name="synthetic", **ROLES)
+    with pytest.warns(BaselineWarning, match="24 of 192 rows"):
+        found = wild_bootstrap(panel, "y", replications=99).frame.iloc[0]
+    with pytest.warns(BaselineWarning, match="24 of 192 rows"):
+        etwfe = bayes.baselines.did(panel, "y", "etwfe").where(term="simple").frame.iloc[0]
+    assert found.estimate == pytest.approx(etwfe.estimate, rel=1e-9)
+    assert "24 of 192 rows left out: no untreated unit in their period" in found.note
 
 
 def test_bad_input_is_named(tiny_panel):

@@ -126,6 +126,7 @@ def test_a_single_lead_is_said_and_no_lead_needs_a_scale():
     none = bayes.event_study_sensitivity(ESTIMATES[3:], covariance()[3:, 3:], EVENTS[3:], max_violation=0)
     assert none.estimates.frame.estimate[0] == pytest.approx(ESTIMATES[3:].mean())
     assert np.isnan(none.breakdown.breakdown[0])
+    assert "nothing is said about M > 0" in none.verdict()[0]
     chosen = bayes.event_study_sensitivity(ESTIMATES[3:], covariance()[3:, 3:], EVENTS[3:], scale=0.1)
     assert chosen.estimates.frame.se.is_monotonic_increasing
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from bayes import Panel, Prior, StaggeredDiD
-from bayes.errors import NoVariationError, SpecificationError
+from bayes.errors import AffectedCovariateWarning, NoVariationError, SpecificationError
 
 BAD = {
     "pooling word": {"pooling": "some"},
@@ -132,3 +133,16 @@ def test_an_outcome_without_residual_variation_is_refused(tiny_frame, outcome):
     panel = Panel.from_frame(tiny_frame.assign(y=y), unit="unit", time="year", region="region", first_treated="first_treated")
     with pytest.raises(NoVariationError, match="fitted exactly"):
         StaggeredDiD("y").collapse(panel)
+
+
+def test_covariates_that_move_with_the_treatment_are_named_at_the_fit(tiny_panel, monkeypatch):
+    """Not those that do not, nor columns made from the treatment, as the exposure to neighbours is. Sampling is replaced."""
+    fitted = SimpleNamespace(diagnose=lambda: SimpleNamespace(passed=True))
+    monkeypatch.setattr(StaggeredDiD, "_sample", lambda *given: fitted)
+    treated = tiny_panel.period_codes >= tiny_panel.unit_cohort_codes[tiny_panel.unit_codes]
+    x = tiny_panel.column("x")
+    panel = tiny_panel.assign(moved=x + 3.0 * treated, exposed=np.where(treated, 0.0, np.abs(x)))
+    assert StaggeredDiD("y", ("x", "exposed")).fit(panel) is fitted  # warnings are errors here
+    with pytest.warns(AffectedCovariateWarning, match=r"'moved' \(t = ") as found:
+        StaggeredDiD("y", ("x", "moved", "exposed")).fit(panel)
+    assert "'x'" not in str(found[0].message)

@@ -12,7 +12,7 @@ from bayes.did.robust import scores_at_the_mean
 from bayes.did.unit_scores import ClusterScores, sandwich
 from bayes.errors import MissingColumnError, SpecificationError, UnsupportedModelError
 from tests.conftest import fabricated
-from tests.did.dense import COMPONENT_SDS, DensePanel, Point
+from tests.did.dense import COMPONENT_SDS, DensePanel, Point, panel_of
 from tests.panels import ROLES, simulated_frame
 
 
@@ -218,3 +218,12 @@ def test_widths_side_by_side(fit):
     assert by_region.se[4] != pytest.approx(table.se[4], rel=1e-3)
     with_dose = fabricated(fit.panel.assign(dose=1.0 + fit.panel.unit_codes % 3), dose="dose", leads=False)
     assert "neither doses" in with_dose.interval_check().note[4]
+
+
+def test_few_treated_clusters_stand_beside_their_standard_error(fit):
+    frame = fit.panel.frame
+    one = panel_of(frame.assign(first_treated=frame.first_treated.where(frame.unit == fit.panel.units[0])))
+    table = fabricated(one, leads=False).interval_check(weights="rows")
+    assert table.se[[2, 3]].isna().all()
+    assert "few treated clusters (1 by unit)" in table.note[4]
+    assert "one treated unit: what the effect would be on others rests on the prior" in table.note[0]

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes.errors import SpecificationError
 from bayes import aggregation
+from bayes.errors import SpecificationError
 from bayes.frontier import inefficiency as ie
 from bayes.frontier.data import frontier_data
 from bayes.frontier.efficiency import determinant_effects, exceedance, mean_efficiency, ranks

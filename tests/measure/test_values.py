@@ -60,6 +60,16 @@ def test_estimates_without_draws_and_over_part_of_the_rows():
     assert not v.has_draws
 
 
+def test_points_beside_rows_with_draws_are_points():
+    """Plain scores stand beside bootstrapped ones with draws of NaN."""
+    panel = synthetic()
+    found = estimates(panel)
+    points = Estimates(found.frame, np.full(found.draws.shape, np.nan), found.title, found.meta)
+    v = values_of(panel, points)
+    np.testing.assert_array_equal(v.draws, found.frame[["estimate"]].T)
+    assert not v.has_draws
+
+
 def test_the_grid_has_gaps_where_a_unit_is_not_observed():
     grid, codes, periods = values_of(synthetic(), "y").grid()
     np.testing.assert_array_equal(grid, [[[1, 2], [3, 4], [np.nan, 5]]])

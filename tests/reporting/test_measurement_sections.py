@@ -125,3 +125,21 @@ def test_measured_quantities_beside_a_fit(tmp_path):
 def test_anything_else_is_refused(wrong):
     with pytest.raises(SpecificationError, match=r"bayes\.measure"):
         sections_of(wrong)
+
+
+@pytest.mark.parametrize("by", ["unit:period", "region", "region:period"])
+def test_every_grouping_of_an_index_has_a_figure(by):
+    panel = bayes.datasets.load("us_states_production")
+    few = panel.frame[panel.frame[panel.time] < 1973]
+    panel = bayes.Panel.from_frame(few, unit=panel.unit, time=panel.time, region=panel.region)
+    (section,) = sections_of(bayes.measure.malmquist(panel, ["pc", "emp"], ["gsp"], by=by))
+    (figure,) = section.figures
+    assert len(figure.draw(7.0).axes)
+
+
+def test_totals_without_parts_have_no_figure_and_do_not_stop_a_report():
+    states = bayes.datasets.load("us_states_production")
+    panel = bayes.Panel.from_frame(states.frame, unit=states.unit, time=states.time)
+    (section,) = sections_of(bayes.measure.dagum_gini(panel, "gsp"))
+    assert section.figures == ()
+    assert len(section.tables)
