@@ -10,7 +10,7 @@ from bayes.errors import SpecificationError
 from tests.conftest import fabricated
 from tests.did.dense import panel_of
 from tests.panels import simulated_frame
-from tests.plots.test_figures import _collide, drawn_text
+from tests.plots.readability import assert_readable
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +40,7 @@ def figures(shown, surface, width):
 @pytest.mark.parametrize("width", [7.0, 3.8])
 def test_text_is_large_enough_and_does_not_collide(shown, surface, width, monkeypatch):
     for name, figure in figures(shown, surface, width).items():
-        text, page = drawn_text(figure, monkeypatch), figure.bbox
-        assert min(t.get_fontsize() for t in text) >= 8, name
-        boxes = [(t.get_text(), t.get_window_extent()) for t in text]
-        for words, box in boxes:
-            assert page.x0 - 2 < box.x0 < box.x1 < page.x1 + 2, (name, words)
-            assert page.y0 - 2 < box.y0 < box.y1 < page.y1 + 2, (name, words)
-        for k, (words, box) in enumerate(boxes):
-            for other, rival in boxes[k + 1 :]:
-                assert not _collide(box, rival), (name, width, words, other)
+        assert_readable(figure, monkeypatch, f"{name}, {width} in")
 
 
 def test_a_unit_is_drawn_with_and_without_treatment(shown):

@@ -11,7 +11,7 @@ from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.plots import _panels
 from tests.plots import measurement_fakes as fakes
-from tests.plots.test_figures import _collide, drawn_text
+from tests.plots.readability import assert_readable
 
 DIVISIONS = fakes.divisions()
 FIGURES = {
@@ -42,16 +42,8 @@ FIGURES = {
 @pytest.mark.parametrize("name", FIGURES)
 def test_text_is_large_enough_and_does_not_collide(name, width, monkeypatch):
     figure = FIGURES[name](width)
-    shown, page = drawn_text(figure, monkeypatch), figure.bbox
     assert figure.get_size_inches()[0] == width
-    assert min(text.get_fontsize() for text in shown) >= 8
-    boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
-    for text, box in boxes:
-        assert page.x0 - 2 < box.x0 < box.x1 < page.x1 + 2, text
-        assert page.y0 - 2 < box.y0 < box.y1 < page.y1 + 2, text
-    for k, (text, box) in enumerate(boxes):
-        for other, rival in boxes[k + 1 :]:
-            assert not _collide(box, rival), (text, other)
+    assert_readable(figure, monkeypatch)
 
 
 def legend(figure) -> list[str]:

@@ -10,7 +10,7 @@ from bayes import plots
 from bayes.did.placebo_result import PlaceboTest
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
-from tests.plots.test_figures import _collide, drawn_text
+from tests.plots.readability import assert_readable
 
 META = {"verdict": "", "within": "region", "among": "never-treated"}
 
@@ -42,13 +42,7 @@ TESTS = {
 @pytest.mark.parametrize("name", TESTS)
 def test_text_is_large_enough_and_does_not_collide(name, width, monkeypatch):
     figure = plots.placebo(TESTS[name], outcome="log outcome", width=width)
-    shown = drawn_text(figure, monkeypatch)
-    assert min(text.get_fontsize() for text in shown) >= 8
-    boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
-    for k, (text, box) in enumerate(boxes):
-        assert figure.bbox.x0 - 2 < box.x0 < box.x1 < figure.bbox.x1 + 2, text
-        for other, rival in boxes[k + 1 :]:
-            assert not _collide(box, rival), (text, other)
+    assert_readable(figure, monkeypatch)
 
 
 def test_words_and_lines_are_those_of_the_test(tmp_path):

@@ -15,7 +15,7 @@ from bayes import plots
 from bayes.errors import SpecificationError
 from bayes.plots import _dots as d
 from bayes.plots._tile_map import CHINA_GRID, CHINA_NAMES, china_province_codes
-from tests.plots.test_figures import _collide, drawn_text
+from tests.plots.readability import assert_readable
 from tests.scenario_fits import REACHES, pair, province_frame
 
 
@@ -38,16 +38,7 @@ def figures(result, width):
 @pytest.mark.parametrize("width", [7.0, 3.8])
 def test_text_is_large_enough_and_does_not_collide(result, width, monkeypatch):
     for name, figure in figures(result, width).items():
-        shown = drawn_text(figure, monkeypatch)
-        page = figure.bbox
-        assert min(text.get_fontsize() for text in shown) >= 8, name
-        boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
-        for text, box in boxes:
-            assert page.x0 - 2 < box.x0 < box.x1 < page.x1 + 2, (name, text)
-            assert page.y0 - 2 < box.y0 < box.y1 < page.y1 + 2, (name, text)
-        for k, (text, box) in enumerate(boxes):
-            for other, rival in boxes[k + 1 :]:
-                assert not _collide(box, rival), (name, width, text, other)
+        assert_readable(figure, monkeypatch, f"{name}, {width} in")
 
 
 # ── changes by unit ─────────────────────────────────────────────────────────────────────────────────────────────────

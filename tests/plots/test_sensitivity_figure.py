@@ -9,7 +9,7 @@ import bayes
 from bayes import plots
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
-from tests.plots.test_figures import _collide, drawn_text
+from tests.plots.readability import assert_readable
 from tests.reporting.fakes import FakeFit, synthetic_baselines, synthetic_panel
 
 EVENTS = np.array([-4.0, -3.0, -2.0, 0.0, 1.0, 2.0])
@@ -46,13 +46,7 @@ def test_text_is_large_enough_and_does_not_collide(width, monkeypatch):
         "joint": plots.event_study(fit.att("event"), synthetic_baselines(fit), joint=True, time_unit="years", width=width),
     }
     for name, figure in figures.items():
-        shown = drawn_text(figure, monkeypatch)
-        assert min(text.get_fontsize() for text in shown) >= 8, name
-        boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
-        for k, (text, box) in enumerate(boxes):
-            assert figure.bbox.x0 - 2 < box.x0 < box.x1 < figure.bbox.x1 + 2, (name, text)
-            for other, rival in boxes[k + 1 :]:
-                assert not _collide(box, rival), (name, width, text, other)
+        assert_readable(figure, monkeypatch, f"{name}, {width} in")
 
 
 def test_each_restriction_has_its_panel_with_its_own_words():

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 import pytest
 
 from bayes import plots
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
-from tests.plots.test_figures import drawn_text
+from tests.plots.readability import assert_readable, drawn_text
 
 SOURCES = ["headline, full posterior", "headline, mode", "trimmed 10 %", "dates: second batch later", "covariates: x, z", "without North"]
 CHOICES = {
@@ -38,14 +36,7 @@ def made(**columns) -> Estimates:
 @pytest.mark.parametrize("width", [7.0, 3.8])
 def test_text_fits_and_does_not_collide(width, monkeypatch, tmp_path):
     figure = plots.specification_curve(made(), outcome="log output", width=width, path=tmp_path / "curve.png")
-    shown = drawn_text(figure, monkeypatch)
-    assert min(t.get_fontsize() for t in shown) >= 8
-    boxes = [(t.get_text(), t.get_window_extent()) for t in shown]
-    for text, box in boxes:
-        assert figure.bbox.x0 - 2 < box.x0 < box.x1 < figure.bbox.x1 + 2, text
-        assert figure.bbox.y0 - 2 < box.y0 < box.y1 < figure.bbox.y1 + 2, text
-    for (one, a), (two, b) in combinations(boxes, 2):
-        assert not (min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1), (one, two)
+    assert_readable(figure, monkeypatch)
     assert (tmp_path / "curve.png").stat().st_size > 10_000
 
 
