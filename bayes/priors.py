@@ -135,6 +135,7 @@ def _is_number(value: Any) -> bool:
 
 
 def half_normal(sigma: float, meaning: str) -> Prior:
+    """A half-normal prior whose scale counts in standard deviations of the response."""
     return Prior("HalfNormal", {"sigma": sigma}, True, meaning)
 
 

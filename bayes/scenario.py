@@ -12,8 +12,8 @@ import pandas as pd
 from bayes.errors import SpecificationError
 from bayes.frontier import best_practice as kernels
 from bayes.frontier.scenario_result import BASELINE, QUANTITIES, ScenarioResult
-from bayes.measure._rows import whole_number
 from bayes.priors import Prior
+from bayes.validation import whole_number
 
 if TYPE_CHECKING:
     from bayes.frontier.fit import FrontierFit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -173,3 +173,17 @@ def timing_from_treatment(frame: pd.DataFrame, unit: str, time: str, treated: st
     while name in frame.columns:
         name = f"{name}_"
     return frame.assign(**{name: first.to_numpy()}), name
+
+
+def one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
+    """The word that an option takes. Raises :class:`SpecificationError` listing the words allowed."""
+    if not isinstance(value, str) or value not in tuple(allowed):
+        raise SpecificationError(f"{name}={value!r} does not exist. Choose one of: {', '.join(map(repr, allowed))}.")
+    return value
+
+
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """An option that counts something. Raises :class:`SpecificationError` for anything but a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise SpecificationError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+    return int(value)

@@ -39,13 +39,8 @@ def main() -> None:
     growth_by_state = bayes.measure.malmquist(panel, **quantities)
 
     # 3. The same by a hierarchical stochastic frontier: technology and inefficiency partially pooled over divisions.
-    model = bayes.StochasticFrontier(
-        output="log_gsp",
-        inputs=["log_pcap", "log_pc", "log_emp"],
-        technology="cobb-douglas",
-        covariates=["unemp"],
-        model="true-random-effects",
-    )
+    technology = {"inputs": ["log_pcap", "log_pc", "log_emp"], "technology": "cobb-douglas", "covariates": ["unemp"]}
+    model = bayes.StochasticFrontier(output="log_gsp", model="true-random-effects", **technology)
     fit = model.fit(panel, seed=chosen.seed, draws=chosen.draws, tune=chosen.tune)
     print(fit.diagnose().verdict, end="\n\n")
 

@@ -115,6 +115,7 @@ def log_determinant(rho, gaps, gap_counts, n_units, xp=np):
 
 
 def observed_gaps(groups: Sequence[Trajectories]) -> tuple[np.ndarray, np.ndarray]:
+    """Distances between neighbouring rows of units, ascending, and how often each occurs; two arrays (gaps,)."""
     counts: dict[int, int] = {}
     for g in groups:
         for gap in np.diff(g.dates).tolist():

@@ -23,6 +23,7 @@ from bayes.errors import ConvergenceWarning, MissingValueError, SpecificationErr
 from bayes.estimates import Estimates
 from bayes.inference.sampling import single_threaded_algebra
 from bayes.panel import Panel
+from bayes.validation import whole_number
 
 if TYPE_CHECKING:
     from bayes.did.model import StaggeredDiD
@@ -82,7 +83,7 @@ def cut_posterior(
     spec: StaggeredDiD, panel: Panel, outcome_draws: np.ndarray, seed: int = 0, draws_used: int = 100, conditional_draws: int = 10
 ) -> CutPosterior:
     """What :meth:`bayes.StaggeredDiD.fit_draws` does."""
-    used, n = (whole_number(v, name) for v, name in ((draws_used, "draws_used"), (conditional_draws, "conditional_draws")))
+    used, n = (whole_number(name, v) for v, name in ((draws_used, "draws_used"), (conditional_draws, "conditional_draws")))
     outcomes = _checked(panel, outcome_draws)
     outcomes = outcomes[_spaced(len(outcomes), used)]
     base = spec._needed(panel.assign(**{spec.outcome: outcomes.mean(axis=0)}))
@@ -121,9 +122,3 @@ def _checked(panel: Panel, outcome_draws: np.ndarray) -> np.ndarray:
             f"{row[panel.time]}). Give finite draws, or leave these rows out of panel and draws."
         )
     return values
-
-
-def whole_number(value: int, name: str) -> int:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise SpecificationError(f"{name} must be a whole number of at least 1, got {value!r}.")
-    return int(value)

@@ -21,11 +21,10 @@ import pandas as pd
 from bayes.did import effects
 from bayes.did.assignments import AMONG, WITHIN, fillable_cells, first_positions, lottery, only_units, own_cells
 from bayes.did.cells import Cells
-from bayes.did.draws_as_outcome import whole_number
 from bayes.did.effects import CellTable, Term
 from bayes.did.groups import Block
 from bayes.did.intensity import refuse_extensions
-from bayes.did.placebo_result import Options, PlaceboTest, choose, result_of
+from bayes.did.placebo_result import Options, PlaceboTest, result_of
 from bayes.did.quick_mode import mode_of
 from bayes.did.reassignment import reassign
 from bayes.did.refits import Averages, Refit, refit, refit_all, refit_at, refitted_panel, start_of
@@ -33,6 +32,7 @@ from bayes.errors import AffectedCovariateWarning, ConvergenceWarning, SetAsideW
 from bayes.estimates import KEYS
 from bayes.inference.sampling import single_threaded_algebra
 from bayes.panel import Panel
+from bayes.validation import one_of, whole_number
 
 if TYPE_CHECKING:
     from bayes.did.fit import DiDFit
@@ -47,7 +47,7 @@ def placebo_of(
     fit: DiDFit, n: int, kind: str, within: str, among: str, shifts: Sequence[int] | None, seed: int, confirm: int, options: Options
 ) -> PlaceboTest:
     """What :meth:`bayes.did.fit.DiDFit.placebo` does."""
-    choose("kind", kind, KINDS)
+    one_of("kind", kind, KINDS)
     if kind == "dates":
         if (within, among) != ("all", "all"):
             raise SpecificationError("within= and among= belong to kind='cohorts'; kind='dates' moves the date of every treated unit.")
@@ -59,7 +59,7 @@ def placebo_of(
     full = fit.att(options.by, options.estimand, weights=options.weights)
     leads = len(full) - len(out.actual)  # they come first
     full = replace(full, frame=full.frame.iloc[leads:].reset_index(drop=True), draws=None if full.draws is None else full.draws[leads:])
-    again = _confirmed(fit, out, whole_number(confirm, "confirm"), seed, options) if confirm else None
+    again = _confirmed(fit, out, whole_number("confirm", confirm), seed, options) if confirm else None
     return replace(out, full=full, confirmation=again)
 
 
@@ -74,9 +74,9 @@ def permuted_cohorts(
     """The permutation test without a sampled fit. ``density``: that of an earlier test on a panel of the same layout."""
     refuse_extensions(spec, "A placebo test")
     options = options or Options()
-    n = whole_number(n, "n")
-    choose("within", within, WITHIN)
-    choose("among", among, AMONG)
+    n = whole_number("n", n)
+    one_of("within", within, WITHIN)
+    one_of("among", among, AMONG)
     spec, clock = replace(spec, leads=False), [time.perf_counter()]
     block, regions = spec.block(panel), panel.regions.tolist()
     draw, pool = lottery(block, within, among, regions)
@@ -188,7 +188,7 @@ def _checked_shifts(block: Block, shifts: Sequence[int] | None, anticipation: in
     most = room[tightest]
     if shifts is None:
         shifts = range(least, min(most, least + _MOST_SHIFTS - 1) + 1)
-    chosen = sorted({whole_number(k, "shifts") for k in (shifts if isinstance(shifts, Sequence | np.ndarray) else [shifts])})
+    chosen = sorted({whole_number("shifts", k) for k in (shifts if isinstance(shifts, Sequence | np.ndarray) else [shifts])})
     if not chosen or chosen[-1] > most:
         wanted = f"a shift of {chosen[-1]} periods" if chosen else "an earlier date"
         raise SpecificationError(

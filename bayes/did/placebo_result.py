@@ -11,11 +11,11 @@ import pandas as pd
 from scipy.stats import norm
 
 from bayes.did import effects
-from bayes.did.draws_as_outcome import whole_number
 from bayes.did.refits import Refit
 from bayes.errors import ConvergenceWarning, SpecificationError, warn_user
 from bayes.estimates import KEYS, Estimates
 from bayes.panel import Panel
+from bayes.validation import one_of, whole_number
 
 if TYPE_CHECKING:
     from bayes.did.model import StaggeredDiD
@@ -156,20 +156,16 @@ class Options:
 
     def __post_init__(self) -> None:
         for name, allowed in (("by", effects.AGGREGATIONS), ("estimand", _ESTIMANDS), ("weights", ("rows", "panel"))):
-            choose(name, getattr(self, name), allowed)
+            one_of(name, getattr(self, name), allowed)
         if self.cores is not None:
-            whole_number(self.cores, "cores")
-
-
-def choose(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise SpecificationError(f"{name}={value!r} does not exist. Choose one of {', '.join(allowed)}.")
+            whole_number("cores", self.cores)
 
 
 def result_of(
     spec: StaggeredDiD, kind: str, actual: Refit, found: list[Refit], variants: list[str], labels: list[dict[str, Any]], panel: Panel,
     dates: np.ndarray, options: Options, meta: dict[str, Any], notes: Sequence[str] | None = None,
 ) -> PlaceboTest:  # fmt: skip
+    """The test from its refits: the actual effect, the placebo effects, the modes behind them, and the full posterior beside."""
     own = estimates_of(spec, [actual], [""], labels, options, "", ("",))
     fake = estimates_of(spec, found, variants, labels, options, "placebo, ", notes or [""] * len(found))
     modes = pd.DataFrame([{"placebo": v, **r.mode.values, "converged": r.mode.converged, "gradient": r.mode.gradient}
@@ -185,6 +181,7 @@ def estimates_of(
     spec: StaggeredDiD, found: list[Refit], variants: list[str], labels: list[dict[str, Any]], options: Options, prefix: str,
     notes: Sequence[str],
 ) -> Estimates:  # fmt: skip
+    """Exact conditional means and sds of every refit as estimates with normal intervals; one row a refit and term."""
     pooling = {0: "no", 1: "complete"}.get(len(spec.components), "partial")
     common = {"estimand": options.estimand, "term": options.by, "source": f"Bayes, {pooling} pooling, scales at their mode",
               "level": _LEVEL, "interval": "equal-tailed posterior, scales at their mode"}  # fmt: skip

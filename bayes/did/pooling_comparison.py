@@ -12,7 +12,6 @@ import xarray as xr
 
 from bayes.did.cells import COMPONENTS
 from bayes.did.criticism import psis_loo, unit_log_likelihood
-from bayes.did.draws_as_outcome import whole_number
 from bayes.did.fit import DiDFit
 from bayes.did.intensity import estimates_of, refuse_extensions
 from bayes.did.mode import draws_at_mode
@@ -20,6 +19,7 @@ from bayes.did.quick_mode import mode_of
 from bayes.errors import SpecificationError
 from bayes.panel import Panel
 from bayes.progress import counted
+from bayes.validation import whole_number
 
 if TYPE_CHECKING:
     from bayes.did.model import StaggeredDiD
@@ -117,7 +117,7 @@ def compare_pooling(
     if method not in _METHODS:
         raise SpecificationError(f"method={method!r} does not exist. Choose one of {', '.join(_METHODS)}.")
     refuse_extensions(model, "A comparison of poolings", allowed=("dose", "moderators"))
-    whole_number(draws, "draws")
+    whole_number("draws", draws)
     specs = _specs(model, poolings)
     found, rows = {}, []
     for name, fit, converged in _fits(specs, panel, method, seed, draws, tune, chains, progress):

@@ -14,7 +14,8 @@ from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.frontier import best_practice as kernels
 from bayes.measure._inequality_kernels import theil_parts
-from bayes.measure._rows import Rows, one_of
+from bayes.measure._rows import Rows
+from bayes.validation import one_of
 
 BASELINE = "no convergence"
 QUANTITIES = ("output", "emission")

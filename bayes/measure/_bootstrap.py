@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayes.measure._quantities import Production
-from bayes.measure._rows import whole_number
 from bayes.measure._technologies import Quantities, Returns, Technology, directional, directional_by_reference, radial_direction
 from bayes.progress import counted
+from bayes.validation import whole_number
 
 CHUNK = 50
 """Replicates that are solved together."""
@@ -142,6 +142,7 @@ def _scores_of_chunk(
 
 
 def chunks(replicates: int) -> list[range]:
+    """Replicates in consecutive runs of at most :data:`CHUNK`."""
     return [range(first, min(first + CHUNK, replicates)) for first in range(0, replicates, CHUNK)]
 
 

@@ -14,10 +14,11 @@ from bayes.errors import MissingValueError, NoVariationError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._clubs_search import Rules, find_clubs, membership, merge_clubs
 from bayes.measure._log_t import ERRORS, LogT, first_period_used, log_t_regression, transition_variance
-from bayes.measure._rows import unit_groups, whole_number
+from bayes.measure._rows import unit_groups
 from bayes.measure._values import Values, values_of
 from bayes.panel import Panel
 from bayes.progress import counted
+from bayes.validation import whole_number
 
 MERGING = ("phillips-sul-2009", "none")
 FILTERS = (None, "hp")

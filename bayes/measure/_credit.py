@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from bayes.estimates import Estimates
-from bayes.measure._rows import Rows, one_of, read_together
+from bayes.measure._rows import Rows, read_together
 from bayes.panel import Panel
+from bayes.validation import one_of
 
 CONVENTION = "positive shares: funds leave; net_siphon_share and net_flow_share are shares of the deposits of all regions"
 RATIO_NOTE = "prob_positive is P(> 1)"

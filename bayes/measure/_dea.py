@@ -26,8 +26,7 @@ from bayes.measure._dea_table import (
     words_of,
 )
 from bayes.measure._linear_programs import Status
-from bayes.measure._quantities import REFERENCES, Production, choice, is_weak, mean_weights, production_of, returns_of
-from bayes.measure._rows import whole_number
+from bayes.measure._quantities import REFERENCES, Production, is_weak, mean_weights, production_of, returns_of
 from bayes.measure._technologies import (
     Quantities,
     Returns,
@@ -39,6 +38,7 @@ from bayes.measure._technologies import (
     slack_based_super,
 )
 from bayes.panel import Panel
+from bayes.validation import one_of, whole_number
 
 MODELS = ("radial", "directional", "sbm")
 ORIENTATIONS = {"radial": ("output", "input"), "directional": ("none", "input", "output"), "sbm": ("none", "input", "output")}
@@ -114,11 +114,11 @@ def dea(
     SpecificationError, MissingColumnError, MissingValueError, NotPositiveError, NoVariationError
         Unknown options, missing columns or values, negative amounts, zeros where a measure divides by them, one unit, identical rows.
     """
-    choice(model, MODELS, "model")
+    one_of("model", model, MODELS)
     whole_number("seed", seed, 0)
-    orientation = choice(ORIENTATIONS[model][0] if orientation is None else orientation, ORIENTATIONS[model], "orientation")
-    choice(reference, REFERENCES, "reference")
-    choice(by, AGGREGATIONS, "by")
+    orientation = one_of("orientation", ORIENTATIONS[model][0] if orientation is None else orientation, ORIENTATIONS[model])
+    one_of("reference", reference, REFERENCES)
+    one_of("by", by, AGGREGATIONS)
     _refuse_pairs(model, direction, super_efficiency, slacks or peers, by, replicates)
     production = production_of(panel, inputs, outputs, bad_outputs, positive=model == "sbm")
     weak, row_weights, scale = is_weak(disposability, bad_outputs), mean_weights(panel, weights), returns_of(returns)
@@ -177,7 +177,7 @@ def movement(
     for k, name in enumerate(production.columns):
         amount = direction.get(name, 0.0)
         if isinstance(amount, str):
-            choice(amount, ("own",), f"direction[{name!r}]")
+            one_of(f"direction[{name!r}]", amount, ("own",))
         elif isinstance(amount, bool) or not isinstance(amount, Real) or not (np.isfinite(amount) and amount >= 0):
             raise SpecificationError(f"direction[{name!r}] must be a number ≥ 0 or 'own', got {amount!r}: its sign follows from the role.")
         way[:, k] = own[:, k] if isinstance(amount, str) else float(amount)

@@ -102,6 +102,7 @@ def slack_rows(production: Production, found: Evaluation, source: str) -> list[d
 
 
 def peer_rows(production: Production, found: Evaluation, reference: str, source: str) -> list[dict[str, Any]]:
+    """A row for every peer of a row, with its intensity; the period stands in its name where the reference holds several."""
     labels = production.labels()
     names = [label["unit"] if reference == "contemporaneous" else f"{label['unit']}, {label['period']:g}" for label in labels]
     common = {"estimand": "peer", "term": "unit:period", "source": source}

@@ -11,8 +11,9 @@ import numpy as np
 from bayes.errors import NoVariationError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._entropy import divergence, min_max, shares, topsis, weighted_sum
-from bayes.measure._rows import Rows, one_of, whole_number
+from bayes.measure._rows import Rows
 from bayes.panel import Panel
+from bayes.validation import one_of, whole_number
 
 CONVENTION = "an index lies in [0, 1], larger is better; indicators are scaled by their range over all rows; weights sum to one"
 METHODS = {"topsis": topsis, "weighted-sum": weighted_sum}

@@ -10,9 +10,10 @@ import numpy as np
 from bayes.errors import NotPositiveError
 from bayes.estimates import Estimates
 from bayes.measure._inequality_kernels import Dagum, Theil, dagum_parts, theil_parts
-from bayes.measure._rows import Rows, one_of, row_weights
+from bayes.measure._rows import Rows, row_weights
 from bayes.measure._values import Values, values_of
 from bayes.panel import Panel
+from bayes.validation import one_of
 
 ONE_UNIT = "one unit in this period: no inequality to measure"
 ALL_EQUAL = "all values are equal: nothing to share out"

@@ -17,10 +17,10 @@ from bayes.measure._malmquist_bootstrap import malmquist_draws
 from bayes.measure._malmquist_distances import Measure, Pairs, consecutive_pairs
 from bayes.measure._malmquist_parts import Method, all_distances, parts_of, reasons_of
 from bayes.measure._malmquist_table import index_table, lone_units, refuse_grouping
-from bayes.measure._quantities import Production, choice, is_weak, mean_weights, production_of, returns_of
-from bayes.measure._rows import whole_number
+from bayes.measure._quantities import Production, is_weak, mean_weights, production_of, returns_of
 from bayes.measure._technologies import Returns
 from bayes.panel import Panel
+from bayes.validation import one_of, whole_number
 
 MEASURES = ("radial", "directional", "sbm")
 DECOMPOSITIONS = ("fgnz", "ray-desli")
@@ -114,7 +114,7 @@ def malmquist(
     """
     whole_number("seed", seed, 0)
     usual = "directional" if bad_outputs is not None and len(bad_outputs) else "radial"
-    model = choice(usual if measure is None else measure, MEASURES, "measure")
+    model = one_of("measure", usual if measure is None else measure, MEASURES)
     refuse_grouping(by, cumulative)
     production = production_of(panel, inputs, outputs, bad_outputs, positive=model == "sbm")
     method = _method(model, orientation, decomposition, reference, returns, disposability, direction, bad_outputs, backend)
@@ -154,9 +154,9 @@ def _method(
     model: str, orientation: str | None, decomposition: str, reference: str, returns: str, disposability: str | None,
     direction: Any, bad_outputs: Sequence[str], backend: str,
 ) -> Method:  # fmt: skip
-    orientation = choice(ORIENTATIONS[model][0] if orientation is None else orientation, ORIENTATIONS[model], "orientation")
-    choice(decomposition, DECOMPOSITIONS, "decomposition")
-    choice(reference, REFERENCES, "reference")
+    orientation = one_of("orientation", ORIENTATIONS[model][0] if orientation is None else orientation, ORIENTATIONS[model])
+    one_of("decomposition", decomposition, DECOMPOSITIONS)
+    one_of("reference", reference, REFERENCES)
     if direction is not None and model != "directional":
         raise SpecificationError(f"direction belongs to measure='directional', not to {model!r}.")
     scale = returns_of(returns)

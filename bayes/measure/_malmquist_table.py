@@ -14,9 +14,9 @@ from bayes.aggregation import AGGREGATIONS, Groups, RowIndex, group_rows
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._malmquist_distances import Pairs
-from bayes.measure._quantities import choice
 from bayes.measure._values import POSTERIOR
 from bayes.panel import Panel
+from bayes.validation import one_of
 
 OBSERVED_ONCE = "observed once: no pair of periods"
 POSITIVE_NOTE = "prob_positive is P(index > 1)"
@@ -63,7 +63,7 @@ def index_table(
 
 def refuse_grouping(by: str, cumulative: bool) -> None:
     """Raise :class:`SpecificationError` where ``by`` does not exist or cannot be chained."""
-    choice(by, AGGREGATIONS, "by")
+    one_of("by", by, AGGREGATIONS)
     if cumulative and "period" not in by.split(":"):
         raise SpecificationError(f"cumulative=True chains over time: choose by='period', 'region:period' or 'unit:period', not {by!r}.")
 

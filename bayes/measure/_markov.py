@@ -10,9 +10,10 @@ import numpy as np
 from bayes.errors import NotPositiveError, NoVariationError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._chains import count_transitions, dirichlet_rows, frequencies, half_life, shorrocks, stationary
-from bayes.measure._rows import Rows, one_of, whole_number
+from bayes.measure._rows import Rows
 from bayes.measure._values import Values, values_of
 from bayes.panel import Panel
+from bayes.validation import one_of, whole_number
 
 CONVENTION = "transition: from class term to class term_to, class 1 is the lowest; mobility 0: nobody moves"
 

@@ -10,8 +10,8 @@ import numpy as np
 from bayes.aggregation import AGGREGATIONS, Groups, RowIndex, group_rows
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
-from bayes.measure._quantities import choice
 from bayes.measure._rows import Rows
+from bayes.validation import one_of
 
 if TYPE_CHECKING:
     from bayes.frontier.data import FrontierData
@@ -63,7 +63,7 @@ def green_productivity_levels(
     """
     words = [by] if isinstance(by, str) else list(by)
     for word in words:
-        choice(word, AGGREGATIONS, "by")
+        one_of("by", word, AGGREGATIONS)
     _check(fits)
     n_draws = min(_n_draws(fit) for fit in fits.values())
     rows = Rows(n_draws)

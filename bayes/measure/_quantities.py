@@ -11,7 +11,7 @@ import numpy as np
 from bayes.errors import NotPositiveError, NoVariationError, SpecificationError
 from bayes.measure._technologies import Quantities, Returns
 from bayes.panel import Panel
-from bayes.validation import places
+from bayes.validation import one_of, places
 
 REFERENCES = ("contemporaneous", "sequential", "global")
 """Whose quantities span the technology of a period: that period's, that and all earlier periods', all periods'."""
@@ -108,20 +108,14 @@ def production_of(
     return Production(panel, columns, quantities, panel.period_codes)
 
 
-def choice(word: str, allowed: Sequence[str], option: str) -> str:
-    """The word, or a :class:`SpecificationError` that lists the allowed ones."""
-    if not isinstance(word, str) or word not in tuple(allowed):
-        raise SpecificationError(f"{option}={word!r} does not exist. Choose one of: {', '.join(allowed)}.")
-    return word
-
-
 def returns_of(word: str) -> Returns:
-    return Returns(choice(word, [r.value for r in Returns], "returns"))
+    """Returns to scale by their word. Raises :class:`SpecificationError`."""
+    return Returns(one_of("returns", word, [r.value for r in Returns]))
 
 
 def is_weak(disposability: str, bad_outputs: Sequence[str]) -> bool:
     """Whether undesirable outputs are weakly disposable."""
-    weak = choice(disposability, ("strong", "weak"), "disposability") == "weak"
+    weak = one_of("disposability", disposability, ("strong", "weak")) == "weak"
     if weak and not len(bad_outputs):
         raise SpecificationError("disposability='weak' is about undesirable outputs: name them in bad_outputs.")
     return weak

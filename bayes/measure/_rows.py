@@ -38,19 +38,6 @@ class Rows:
         return estimates_by_draw(self.labels, draws, title, level, interval, **meta)
 
 
-def one_of(name: str, value: Any, allowed: Sequence[str]) -> None:
-    """Raise :class:`SpecificationError` listing the words that an option takes."""
-    if not isinstance(value, str) or value not in allowed:
-        raise SpecificationError(f"{name}={value!r} does not exist. Choose one of: {', '.join(map(repr, allowed))}.")
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """An option that counts something. Raises :class:`SpecificationError`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise SpecificationError(f"{name} must be a whole number of at least {least}, got {value!r}.")
-    return int(value)
-
-
 def read_together(panel: Panel, quantities: Sequence[str | Estimates]) -> list[Values]:
     """Several quantities over the same units and periods; one without draws goes with each draw of the others.
 

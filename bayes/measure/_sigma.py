@@ -8,9 +8,10 @@ import numpy as np
 
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
-from bayes.measure._rows import unit_groups, whole_number
+from bayes.measure._rows import unit_groups
 from bayes.measure._values import estimates_by_draw, values_of
 from bayes.panel import Panel
+from bayes.validation import whole_number
 
 CONVENTION = "a falling dispersion over units, sigma_trend below 0, is σ-convergence"
 MEASURES = ("sd", "cv")

@@ -101,6 +101,7 @@ def slack_specification(
 
 
 def slack_column(name: str) -> str:
+    """Name of the column that holds the slack of an input."""
     return f"slack of {name}"
 
 

@@ -251,6 +251,7 @@ def slack_based_super(
 
 
 def require_strong(technology: Technology) -> None:
+    """Raise :class:`SpecificationError` where undesirable outputs are weakly disposable."""
     if technology.weak:
         raise SpecificationError(
             "Slack-based measures take undesirable outputs as strongly disposable (Tone 2003). Use disposability='strong', or a "

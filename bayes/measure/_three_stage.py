@@ -14,8 +14,8 @@ from bayes.estimates import Estimates
 from bayes.measure._dea import dea
 from bayes.measure._linear_programs import Status
 from bayes.measure._means import group_means
-from bayes.measure._quantities import REFERENCES, Production, choice, production_of, returns_of
-from bayes.measure._rows import Rows, whole_number
+from bayes.measure._quantities import REFERENCES, Production, production_of, returns_of
+from bayes.measure._rows import Rows
 from bayes.measure._slack_frontier import (
     SlackFrontier,
     adjusted_input,
@@ -27,6 +27,7 @@ from bayes.measure._slack_frontier import (
 from bayes.measure._technologies import Quantities, Technology, directional, radial_direction
 from bayes.panel import Panel
 from bayes.progress import counted
+from bayes.validation import one_of, whole_number
 
 if TYPE_CHECKING:
     from bayes.frontier.model import StochasticFrontier
@@ -118,8 +119,8 @@ def three_stage(
     whole_number("seed", seed, 0)
     words = [by] if isinstance(by, str) else list(by)
     for word in words:
-        choice(word, AGGREGATIONS, "by")
-    choice(reference, REFERENCES, "reference")
+        one_of("by", word, AGGREGATIONS)
+    one_of("reference", reference, REFERENCES)
     production = production_of(panel, inputs, outputs)
     environment = _environment(panel, environment, (*inputs, *outputs))
     options = _options(method, pooling, draws, level, sampling, progress)
@@ -235,7 +236,7 @@ def _options(
     method: str, pooling: Any, draws: int, level: float, sampling: Mapping[str, Any] | None, progress: bool | None
 ) -> dict[str, Any]:
     """Options of the sampler, after everything that could stop a long run at its end was checked."""
-    choice(method, tuple(METHODS), "method")
+    one_of("method", method, tuple(METHODS))
     if not 0 < level < 1:
         raise SpecificationError(f"level must lie between 0 and 1, got {level!r}.")
     options = {"target_accept": _TARGET_ACCEPT, "progress": progress, **(sampling or {})}

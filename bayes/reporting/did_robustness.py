@@ -126,6 +126,7 @@ def _pooling(result: Any, outcome: str, heading: str) -> Section:
 
 
 def priors_section(result: Any, outcome: str, heading: str) -> Section:
+    """Power-scaling of the priors and the overall effect under tighter and wider ones."""
     names = {
         "quantity": "Quantity", "prior": "Sensitivity to the priors", "likelihood": "to the likelihood", "strongest": "Strongest prior",
         "diagnosis": "Remark",
@@ -222,6 +223,7 @@ def _figure(draw: Callable[[float], Any], alt: str) -> Figure:
 def labelled_rows(
     estimates: Estimates, labels: Sequence[str], heading: str, quantity: str = "Effect", chance: str = "P(> 0)"
 ) -> pd.DataFrame:
+    """Rows of estimates under labels of their own, with interval, probability and number of rows."""
     return common.estimate_rows(replace(estimates, frame=estimates.frame.assign(unit=list(labels))), "unit", heading, quantity, chance)
 
 

@@ -83,6 +83,7 @@ def build_sections(measured: Any, **_: Any) -> tuple[Section, ...]:
 
 
 def default_title(measured: Any, outcome: str | None = None) -> str:
+    """Heading of a page without ``title=``: the outcome in words, else the title of the first table."""
     first = measured if isinstance(measured, Estimates) else measured[0]
     return outcome or first.title or "Measurement"
 

@@ -25,6 +25,7 @@ GROUPS = {
     "frontier-divergences": frontier.divergences,
     "programs": measurement.programs,
     "bootstrap": measurement.bootstraps,
+    "mediation": measurement.mediation,
 }
 
 

@@ -91,5 +91,18 @@ def bootstrap(units: int, periods: int, replicates: int, returns: str) -> dict[s
     return {"index": index, "scores": time.perf_counter() - start}
 
 
+def mediation(draws: int, tune: int, chains: int) -> dict[str, float]:
+    """Smallest effective sample size and divergences of a mediation fit with two synthetic mediators of the benchmark panel."""
+    from bayes import Mediation
+    from tests.benchmarks import simulate
+
+    panel, rng = simulate.panel(), np.random.default_rng(3)
+    treated = panel.frame[panel.time].to_numpy() >= panel.unit_first_treated[panel.unit_codes]
+    first, second = 0.3 * treated + rng.normal(0, 0.3, panel.n_rows), -0.2 * treated + rng.normal(0, 0.3, panel.n_rows)
+    panel = panel.assign(first=first, second=second, y=panel.column("y") + 0.2 * first + 0.1 * second)
+    verdict = Mediation("y", ["first", "second"]).fit(panel, seed=1, draws=draws, tune=tune, chains=chains, progress=False).diagnose()
+    return {"ess": verdict.ess_bulk_min, "rhat": verdict.rhat_max, "divergences": verdict.divergences}
+
+
 if __name__ == "__main__":
     Path(sys.argv[3]).write_text(json.dumps(globals()[sys.argv[1]](**json.loads(sys.argv[2]))), encoding="utf-8")

@@ -343,11 +343,11 @@ def test_bad_options_say_what_is_allowed(gappy_panel):
     bad = {
         "n must be": {"n": 0},
         "n must be a whole": {"n": 2.5},
-        "Choose one of cohorts, dates": {"kind": "units"},
+        "Choose one of: 'cohorts', 'dates'": {"kind": "units"},
         "within='state' does not exist": {"within": "state"},
         "among='treated' does not exist": {"among": "treated"},
         "by='week' does not exist": {"by": "week"},
-        "Choose one of att, att_population": {"estimand": "att_new_unit"},
+        "Choose one of: 'att', 'att_population'": {"estimand": "att_new_unit"},
         "weights='gdp'": {"weights": "gdp"},
         "shifts= belongs to": {"shifts": [1]},
         "within= and among= belong to": {"kind": "dates", "among": "never-treated"},

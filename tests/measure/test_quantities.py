@@ -7,9 +7,10 @@ import pytest
 
 from bayes.errors import NotPositiveError, SpecificationError
 from bayes.measure._means import group_means
-from bayes.measure._quantities import choice, is_weak, mean_weights, production_of, returns_of
+from bayes.measure._quantities import is_weak, mean_weights, production_of, returns_of
 from bayes.measure._technologies import Returns
 from bayes.panel import Panel
+from bayes.validation import one_of
 from tests.measure.programs import synthetic_panel
 
 PANEL = synthetic_panel(n=5, periods=3, widths=(2, 1, 1))
@@ -75,7 +76,7 @@ def test_zeros_where_they_are_forbidden():
 def test_words():
     assert returns_of("nirs") is Returns.NON_INCREASING
     assert is_weak("weak", ["b1"])
-    for call in (lambda: returns_of("CRS"), lambda: choice(None, ("a", "b"), "option"), lambda: is_weak("free", ["b1"])):
+    for call in (lambda: returns_of("CRS"), lambda: one_of("option", None, ("a", "b")), lambda: is_weak("free", ["b1"])):
         with pytest.raises(SpecificationError, match="Choose one of"):
             call()
 

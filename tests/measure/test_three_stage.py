@@ -301,7 +301,7 @@ def test_maximum_likelihood_gives_points_and_moves_ranks_towards_the_truth():
         ({}, {"environment": "z"}, SpecificationError, r"environment=\['z'\]"),
         ({"x0": np.r_[-1.0, np.ones(32)]}, {}, NotPositiveError, "'x0'.*u00"),
         ({"x0": PANEL.column("y"), "x1": PANEL.column("y") ** 2}, {}, NoVariationError, "'x0' has no slack in all 33 rows"),
-        ({}, {"method": "bayes"}, SpecificationError, "posterior, ml"),
+        ({}, {"method": "bayes"}, SpecificationError, "'posterior', 'ml'"),
         ({}, {"by": ["all", "country"]}, SpecificationError, "by='country'.*unit:period"),
         ({}, {"reference": "all"}, SpecificationError, "contemporaneous"),
         ({}, {"returns": "irs"}, SpecificationError, "vrs"),

@@ -8,9 +8,10 @@ import pytest
 
 from bayes.errors import DuplicateRowError, MissingColumnError, MissingValueError, NotNumericError, NotPositiveError, SpecificationError
 from bayes.estimates import Estimates
-from bayes.measure._rows import Rows, one_of, read_together, row_weights, whole_number
+from bayes.measure._rows import Rows, read_together, row_weights
 from bayes.measure._values import POSTERIOR, estimates_by_draw, values_of
 from bayes.panel import Panel
+from bayes.validation import one_of, whole_number
 
 
 def synthetic() -> Panel:
