@@ -1,4 +1,4 @@
-# Commands of the project. Every target makes the environment that it needs in .venv; nothing is installed elsewhere.
+# Commands of the project. Every target makes the environment that it needs in .venv (make peers: in .venv-*); nothing is installed elsewhere.
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -6,13 +6,15 @@ STAMP := $(VENV)/.ready
 # The first of these that is Python 3.12 or newer.
 CANDIDATES := $(PYTHON) python3.13 python3.14 python3.12 python3 python $(wildcard $(HOME)/.pyenv/versions/3.1[2-9]*/bin/python)
 
-.PHONY: help env report studies test test-slow bench lint constraints clean
+.PHONY: help env report studies test test-slow bench peers docs lint constraints clean
 
 help:
 	@echo "make report     data, model, table and reports/castle_doctrine.html"
-	@echo "make studies    every script in models/"
+	@echo "make studies    every script in models/, and reports/index.html that links their reports"
 	@echo "make test       fast tests          make test-slow  statistical tests (minutes)"
 	@echo "make bench      measured speeds, printed as one table"
+	@echo "make peers      other programs on the same data, in environments of their own (.venv-peers, .venv-causalpy)"
+	@echo "make docs       this documentation as a site in docs/_build/html, warnings are errors"
 	@echo "make env        only the environment, in $(VENV)"
 
 env: $(STAMP)
@@ -31,7 +33,7 @@ report: env
 	$(PY) models/castle_doctrine.py
 
 studies: env
-	@set -e; for script in models/*.py; do echo "== $$script"; $(PY) $$script; done
+	@set -e; for script in models/*.py; do echo "== $$script"; $(PY) $$script; done; $(PY) -m bayes.reporting.index reports
 
 test: env
 	$(PY) -m pytest
@@ -41,6 +43,16 @@ test-slow: env
 
 bench: env
 	$(PY) -m tests.benchmarks
+
+peers: env
+	$(PY) -m tests.peers
+
+docs: env
+	@rm -rf docs/_build docs/api/generated
+	$(PY) -m sphinx -W --keep-going -n -q -d docs/_build/doctrees -b html docs docs/_build/html
+	@! grep -rnoE '<(script|img|iframe)[^>]* src="(https?:)?//[^"]*|<link[^>]* href="(https?:)?//[^"]*' docs/_build/html --include='*.html' \
+	  || { echo "Pages load something from elsewhere." >&2; exit 1; }
+	@echo "Site: docs/_build/html/index.html"
 
 lint: env
 	$(PY) -m ruff check . && $(PY) -m ruff format --check .
@@ -53,4 +65,4 @@ constraints:
 	$$tmp/bin/python -m pip freeze --all --exclude-editable > constraints.txt; rm -rf $$tmp
 
 clean:
-	rm -rf $(VENV) reports .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-peers .venv-causalpy reports docs/_build docs/api/generated .pytest_cache .ruff_cache

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.estimates import KEYS, Estimates
 from bayes.reporting import tables as writing
 from bayes.reporting.tables import Table, estimate_words, format_number
+from bayes.validation import one_of
+from bayes.writing import write_text
 
 _ESTIMAND_WORDS = {"att": "ATT, sample", "att_population": "ATT, population mean", "att_new_unit": "ATT, new unit"}
 _TERM_WORDS = {"simple": "overall", "event": "by event time", "cohort": "by cohort", "calendar": "by period", "region": "by region"}
@@ -29,6 +32,7 @@ _AGGREGATIONS = (
 )
 
 
+@checked
 def compare(*estimates: Estimates, labels: Sequence[str] | None = None, title: str = "") -> Comparison:
     """Put the estimates of several sources side by side, joined on what is estimated.
 
@@ -122,11 +126,9 @@ class Comparison:
             ``term``: one row per estimand and source with estimate [interval], difference from the reference, whether the intervals overlap
             and the ratio of sds. ``source`` or ``region``: that key across the columns, estimate [interval] in the cells.
         """
-        if by == "term":
+        if one_of("by", by, ("term", "source", "region")) == "term":
             return _long_table(self.joined, self.reference)
-        if by in ("source", "region"):
-            return _wide_table(self.joined, by)
-        raise SpecificationError(f"by={by!r} does not exist. Use 'term', 'source' or 'region'.")
+        return _wide_table(self.joined, by)
 
     def as_table(self, by: str = "term", title: str | None = None) -> Table:
         """Cells with title, notes and, where a fit failed, the warning."""
@@ -179,14 +181,14 @@ class Comparison:
     def to_markdown(self, path: str | Path | None = None, by: str = "term") -> str:
         text = self.as_table(by).markdown()
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            write_text(path, text, "the table")
         return text
 
     def to_tex(self, path: str | Path | None = None, by: str = "term") -> str:
         """LaTeX; the document needs booktabs, tabularx, threeparttable, makecell and array."""
         text = writing.as_latex(self.as_table(by))
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            write_text(path, text, "the table")
         return text
 
     def to_docx(self, path: str | Path, by: str = "term") -> None:

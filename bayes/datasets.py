@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from bayes.errors import DatasetError
+from bayes.errors import DatasetError, SpecificationError
+from bayes.estimates import Estimates
 from bayes.panel import Panel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _HERE = Path(__file__).resolve().parent
 _PLACES = (_HERE / "_resources" / "data", _HERE.parent / "data")
 """Where the data lie: inside an installed wheel; beside the package in a checkout or an editable install."""
 
 _ROLES = ("unit", "time", "region", "first_treated", "weights")
+_FACTS = ("note", "simulated", "needs", "province", "grouping")
+"""What else ``roles.toml`` may say: a note for every reader; whether the numbers are drawn; the numeric columns that a study needs of a
+user's file; its column of Chinese provinces, and the column of :func:`provinces` that groups them where the file has no regions."""
 
 
 def names() -> list[str]:
@@ -24,7 +34,7 @@ def names() -> list[str]:
 def path(name: str) -> Path:
     """Folder of a data set, with ``panel.csv``, ``card.md`` and ``roles.toml``. Raises :class:`DatasetError` naming the known names."""
     known = names()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise DatasetError(f"No data set {name!r}. Known: {', '.join(known)}.")
     return _root() / name
 
@@ -60,13 +70,87 @@ def load(name: str, weighted: bool = False) -> Panel:
     """
     import pandas as pd
 
-    folder = path(name)
-    roles = tomllib.loads((folder / "roles.toml").read_text(encoding="utf-8"))
-    if set(roles) - set(_ROLES):
-        raise DatasetError(f"{name}/roles.toml names unknown roles {sorted(set(roles) - set(_ROLES))}. Known: {', '.join(_ROLES)}.")
+    roles = _roles(name)
     # The pyarrow reader gives back the exact doubles that were written, under every version of pandas.
-    panel = Panel.from_frame(pd.read_csv(folder / "panel.csv", engine="pyarrow"), name=name, **roles)
-    return panel if weighted else replace(panel, weights=None)
+    frame = pd.read_csv(path(name) / "panel.csv", engine="pyarrow")
+    panel = Panel.from_frame(frame, name=name, **{role: roles[role] for role in _ROLES if role in roles})
+    return replace(panel, weights=panel.weights if weighted else None, note=roles.get("note", ""))
+
+
+def read(file: str | Path, like: str, columns: Mapping[str, str] | None = None) -> Panel:
+    """Your own CSV in the place of a data set, so that a study's script runs on it unchanged.
+
+    Every column plays the part that it has in the data set ``like``. Chinese provinces may be given in English, pinyin or Chinese, or by
+    code; where the data set is grouped by province and the file has no column of regions, the province decides.
+
+    Parameters
+    ----------
+    file : str or Path
+        CSV in UTF-8 or GB 18030, one row a unit and period.
+    like : str
+        The data set whose columns are expected, one of :func:`names`.
+    columns : mapping of str to str, optional
+        Name in the data set → name in your file. Every column named here must be in the file, with numbers.
+
+    Returns
+    -------
+    Panel
+        With all columns of the file; ``panel.name`` is the file's name, ``panel.note`` is empty.
+
+    Raises
+    ------
+    DatasetError
+        The file or the data set does not exist, or the file is no CSV.
+    MissingColumnError, NotNumericError, ProvinceError, DuplicateRowError
+        What the study needs and the file lacks, cells that are no numbers, provinces that do not exist. The message names the line.
+    DataError
+        Everything that :meth:`Panel.from_frame` refuses.
+    """
+    from bayes.own_files import read_table
+
+    if columns is not None and not isinstance(columns, Mapping):
+        raise SpecificationError(f"columns must be a mapping such as {{'npro': 'your name for it'}}, got {columns!r}.")
+    roles = _roles(like)
+    frame = read_table(Path(file), columns or {}, roles, provinces())
+    return Panel.from_frame(frame, name=Path(file).stem, **{role: roles[role] for role in _ROLES if role in roles})
+
+
+@cache
+def _provinces() -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_csv(_root() / "chinese_provinces.csv", dtype=str, keep_default_na=False)
+
+
+def provinces() -> pd.DataFrame:
+    """The 31 provincial units of mainland China: ``code`` and ``letter`` (GB/T 2260), ``province``, ``province_zh``, two usual groupings.
+
+    ``region3`` is East, Central, West with Liaoning and Hainan in the East; ``region4`` has the Northeast apart; ``reach`` is upstream,
+    midstream or downstream in the Yangtze River Economic Belt and empty outside it.
+    """
+    return _provinces().copy()
+
+
+def _roles(name: str) -> dict[str, Any]:
+    roles = tomllib.loads((path(name) / "roles.toml").read_text(encoding="utf-8"))
+    unknown = sorted(set(roles) - {*_ROLES, *_FACTS})
+    if unknown:
+        raise DatasetError(f"{name}/roles.toml names unknown roles {unknown}. Known: {', '.join((*_ROLES, *_FACTS))}.")
+    return roles
+
+
+def truth(panel: Panel) -> Estimates:
+    """What a simulated data set was drawn from, as one more source for :func:`bayes.compare`; a table without rows for every other panel.
+
+    A script that compares with it needs no case of its own for a user's file: nothing is added there.
+    """
+    import pandas as pd
+
+    file = _root() / panel.name / "truth.csv"
+    if not (panel.note and panel.name in names() and file.is_file()):
+        return Estimates.from_rows([])
+    rows = pd.read_csv(file, engine="pyarrow").assign(source="Truth of the simulation")
+    return Estimates.from_rows(rows, title=f"Truth of {panel.name}")
 
 
 def neighbours() -> dict[str, list[str]]:

@@ -32,6 +32,14 @@ class MissingValueError(DataError):
     """NaN or infinity stands where a finite value is needed."""
 
 
+class TooLargeError(DataError):
+    """Numbers so large that their squares are no numbers any more."""
+
+
+class LabelError(DataError):
+    """A unit or region is labelled by something that is no single value."""
+
+
 class NotPositiveError(DataError):
     """Zero or a negative number stands under a logarithm or as a weight."""
 
@@ -60,6 +68,10 @@ class RegionNotNestedError(DataError):
     """A unit belongs to more than one region."""
 
 
+class ProvinceError(DataError):
+    """An entry is no provincial unit of China, or may be one of two."""
+
+
 class NoComparisonError(DataError):
     """No never- or not-yet-treated observation is left to compare with."""
 
@@ -84,12 +96,24 @@ class DatasetError(BayesError, LookupError):
     """A data set or a published study that is not shipped."""
 
 
+class RowsOnDiskError(SpecificationError):
+    """What was asked for needs rows in memory, and the panel's rows stay on disk."""
+
+
 class SamplingError(BayesError, RuntimeError):
     """The sampler could not start or did not return."""
 
 
 class FitFileError(BayesError, OSError):
     """A saved fit cannot be read or written."""
+
+
+class OutputFileError(BayesError, OSError):
+    """A report, a table, a figure or a record of replicates cannot be written or read."""
+
+
+class ExecutorError(BayesError, RuntimeError):
+    """Work that was handed to an executor failed there again and again, or the executor is gone."""
 
 
 class MissingExtraError(BayesError, ImportError):
@@ -106,6 +130,18 @@ class SetAsideWarning(BayesWarning):
 
 class ConvergenceWarning(BayesWarning):
     """A fit does not pass the diagnostics gate."""
+
+
+class SurrogateWarning(BayesWarning):
+    """A surrogate of the likelihood was refused, and the posterior was sampled without it."""
+
+
+class CacheWarning(BayesWarning):
+    """A result could not be stored for the next run; it is returned all the same."""
+
+
+class FontWarning(BayesWarning):
+    """A figure shows boxes for characters that no installed font has."""
 
 
 class PriorDrivenWarning(BayesWarning):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ class Estimates:
         cls, rows: Iterable[dict[str, Any]] | pd.DataFrame, draws: np.ndarray | None = None, title: str = "", **meta: Any
     ) -> Estimates:
         """Fill absent columns with their defaults. Raises :class:`SpecificationError` on unknown columns or draws of the wrong shape."""
-        frame = pd.DataFrame(rows) if not isinstance(rows, pd.DataFrame) else rows.copy()
+        frame = rows.copy() if isinstance(rows, pd.DataFrame) else _frame_of(rows)
         unknown = set(frame.columns) - set(COLUMNS)
         if unknown:
             raise SpecificationError(f"Unknown columns {sorted(unknown)} in estimates. Allowed: {list(COLUMNS)}.")
@@ -73,16 +74,20 @@ class Estimates:
             if not isinstance(default, float) and frame[name].isna().any():  # rows given as dictionaries need not name the same columns
                 frame[name] = frame[name].astype(object).where(frame[name].notna(), default)
         frame["identified"] = frame["identified"].astype(bool)
-        if draws is not None and (draws.ndim != 2 or draws.shape[0] != len(frame)):
-            raise SpecificationError(f"Draws of shape {draws.shape} do not fit {len(frame)} estimates: (rows, draws) is expected.")
+        if draws is not None and (not isinstance(draws, np.ndarray) or draws.ndim != 2 or draws.shape[0] != len(frame)):
+            raise SpecificationError(f"Draws of shape {np.shape(draws)} do not fit {len(frame)} estimates: (rows, draws) is expected.")
         return cls(frame, draws, title, meta)
 
     @classmethod
     def from_draws(cls, rows: Sequence[dict[str, Any]], draws: np.ndarray, level: float = 0.95, title: str = "", **meta: Any) -> Estimates:
         """Posterior mean, standard deviation, equal-tailed interval and P(> 0) of each row of ``draws`` (rows, draws)."""
-        if not 0 < level < 1:
+        if not isinstance(level, Real) or not 0 < level < 1:
             raise SpecificationError(f"level must lie between 0 and 1, got {level!r}.")
-        frame = pd.DataFrame(list(rows))
+        frame = _frame_of(rows)
+        if not isinstance(draws, np.ndarray) or draws.dtype.kind not in "fiub" or draws.ndim != 2 or len(draws) != len(frame):
+            raise SpecificationError(
+                f"{len(frame)} rows need an array of draws (rows, draws), got {type(draws).__name__} {np.shape(draws)}."
+            )
         tail = (1 - level) / 2
         lower, upper = np.quantile(draws, [tail, 1 - tail], axis=1) if draws.size else (np.empty(0), np.empty(0))
         positive = np.where(np.isnan(draws).any(axis=1), np.nan, (draws > 0).mean(axis=1))
@@ -110,7 +115,7 @@ class Estimates:
             if column not in self.frame:
                 raise SpecificationError(f"Unknown column {column!r}. Columns: {list(self.frame.columns)}.")
             allowed = value if isinstance(value, list | tuple | set | np.ndarray) else [value]
-            keep &= self.frame[column].isin(list(allowed)).to_numpy()
+            keep &= self.frame[column].astype(object).isin(list(allowed)).to_numpy()
         return replace(self, frame=self.frame[keep].reset_index(drop=True), draws=None if self.draws is None else self.draws[keep])
 
     def relabel(self, **names: dict[Any, Any]) -> Estimates:
@@ -159,6 +164,17 @@ class Estimates:
         if key == "se_type":
             return "; ".join(dict.fromkeys(i for i in self.frame.interval if i)) or None
         return self.meta.get(key)
+
+
+def _frame_of(rows: Any) -> pd.DataFrame:
+    """One row a mapping. Raises :class:`SpecificationError` for anything else."""
+    try:
+        rows = list(rows)
+    except TypeError:
+        rows = [rows]
+    if not all(isinstance(row, Mapping) for row in rows):
+        raise SpecificationError("Rows of estimates are given as dictionaries, one a row, or as a pandas DataFrame.")
+    return pd.DataFrame(rows)
 
 
 def _informative(name: str, column: pd.Series) -> bool:

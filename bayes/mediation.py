@@ -1,4 +1,4 @@
-"""Mediation: through which mechanism a treatment works. A frozen specification that builds PyMC models and fits them."""
+"""Mediation: through which mechanism a treatment or an exposure works. A frozen specification that builds PyMC models and fits them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bayes.arguments import checked
 from bayes.did.cross_products import UnitColumns
 from bayes.errors import MechanismWarning, SpecificationError, warn_user
 from bayes.inference.sampling import SamplerOptions
 from bayes.mechanism.coupling import POOLINGS
 from bayes.mechanism.covariate_check import warn_of_affected_covariates
 from bayes.mechanism.draws import SPREADS, posterior_dataset, prior_dataset
-from bayes.mechanism.effects import ASSUMPTION
 from bayes.mechanism.equations import Equations, make_equations
 from bayes.mechanism.fit import MediationFit
+from bayes.mechanism.wording import words_for
 from bayes.panel import Panel
 from bayes.priors import MEDIATION_PRIORS, Prior, resolve
 from bayes.specification import from_plain, to_plain
@@ -32,7 +33,7 @@ _PRIOR_DRAWS = 4000
 
 @dataclass(frozen=True)
 class Mediation:
-    """Mediators and outcome of a staggered treatment, jointly: direct and indirect effects with partial pooling over regions.
+    """Mediators and outcome of a treatment or an exposure, jointly: direct and indirect effects with partial pooling over regions.
 
     m_k = α + λ + x'β + a_k,r·D + D·u_i + e for every mediator, y = α + λ + x'β + c'_r·D + Σ_k b_k,r·m_k + D·u_i + e for the outcome
     (docs/mediation.md); unit effects, period effects and β differ by equation, are flat and integrated out; e is AR(1) in calendar time;
@@ -62,6 +63,11 @@ class Mediation:
         One set of period effects, or one per region.
     anticipation : int
         Periods before treatment from which on D is one.
+    exposure : str, optional
+        Column of a time-varying exposure, of any kind of number, that takes the place of D: a, c' and u_i are then per unit of it, and the
+        panel needs no treatment timing (one that it has is not used). u_i is a random slope of the unit on the exposure. Parallel trends
+        become strict exogeneity: given unit and period effects and covariates, nothing unobserved moves the exposure and a mediator or
+        the outcome in any period, and neither feeds back on it.
     correlation_concentration : float
         η of the LKJ prior, density ∝ |Ω|^{η−1}; 1 is uniform, larger pulls correlations to zero.
     priors : mapping of str to Prior or number
@@ -86,6 +92,7 @@ class Mediation:
     unit_effects: str = "random-treatment"
     period_effects: str = "common"
     anticipation: int = 0
+    exposure: str | None = None
     correlation_concentration: float = 2.0
     priors: Mapping[str, Prior | float] = field(default_factory=dict)
 
@@ -98,14 +105,18 @@ class Mediation:
             raise SpecificationError("Name at least one mediator.")
         if self.outcome in self.mediators:
             raise SpecificationError(f"{self.outcome!r} is both the outcome and a mediator. A mediator must be another column.")
-        named = [self.outcome, *self.mediators, *self.covariates]
+        if self.exposure is not None and not isinstance(self.exposure, str):
+            raise SpecificationError(f"exposure must be the name of a column, got {self.exposure!r}.")
+        named = [self.outcome, *self.mediators, *self.covariates, *self._exposed]
         if len(set(named)) < len(named):
-            raise SpecificationError("Outcome, mediators and covariates must be different columns, each named once.")
+            raise SpecificationError("Outcome, mediators, covariates and exposure must be different columns, each named once.")
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise SpecificationError(f"{name}={getattr(self, name)!r} does not exist. Choose one of {', '.join(allowed)}.")
         if not isinstance(self.anticipation, int) or isinstance(self.anticipation, bool) or self.anticipation < 0:
             raise SpecificationError(f"anticipation must be a whole number of periods ≥ 0, got {self.anticipation!r}.")
+        if self.exposure is not None and self.anticipation:
+            raise SpecificationError("anticipation belongs to a treatment with a date. With an exposure, name a lead of it instead.")
         eta = self.correlation_concentration
         if not isinstance(eta, int | float) or isinstance(eta, bool) or not 0 < eta < float("inf"):
             raise SpecificationError(f"correlation_concentration must be a positive number, got {eta!r}.")
@@ -120,17 +131,19 @@ class Mediation:
         Raises
         ------
         SpecificationError, NoComparisonError
-            The panel has no treatment timing, or no unit is treated within it.
+            The panel has no treatment timing, or no unit is treated within it, and there is no exposure.
         NoVariationError, CollinearColumnsError
             A column that the effects absorb, or an exact linear combination; the message names it.
         MissingColumnError, MissingValueError, NotNumericError
             A column that cannot be used.
         """
-        if panel.first_treated is None:
-            raise SpecificationError("The panel has no treatment timing. Give first_treated= or treated= to Panel.from_frame.")
+        if panel.first_treated is None and self.exposure is None:
+            raise SpecificationError(
+                "The panel has no treatment timing. Give first_treated= or treated= to Panel.from_frame, or name an exposure."
+            )
         unit_columns = UnitColumns(self.unit_effects == "random-treatment", False)
         return make_equations(
-            panel, self.outcome, self.mediators, self.covariates, unit_columns, self.period_effects, self.anticipation
+            panel, self.outcome, self.mediators, self.covariates, unit_columns, self.period_effects, self.anticipation, self.exposure
         )  # fmt: skip
 
     def effective_pooling(self, equations: Equations) -> str:
@@ -156,6 +169,7 @@ class Mediation:
 
         return collapsed_model(self, self.equations(panel))
 
+    @checked
     def fit(
         self, panel: Panel, seed: int = 0, *, sampler: str = "nutpie", draws: int = 1000, tune: int = 300, chains: int = 4,
         target_accept: float = 0.8, cores: int | None = None, progress: bool | None = None, cache: str | Path | None = None,
@@ -176,14 +190,15 @@ class Mediation:
         MechanismWarning
             Always, once per fit: what a causal reading of direct and indirect effects rests on.
         AffectedCovariateWarning
-            A covariate moves with the treatment (|t| > 2 within units and periods).
+            A covariate moves with the treatment (|t| > 2 within units and periods). Not with an exposure, which confounders move as well.
         ConvergenceWarning
             The gate failed.
         """
         options = SamplerOptions(sampler, draws, tune, chains, target_accept, seed, cores, progress)
         used, equations = self.needed(panel), self.equations(panel)
-        warn_user(ASSUMPTION, MechanismWarning)
-        warn_of_affected_covariates(used, self.covariates, self.anticipation)
+        warn_user(words_for(self.exposure).assumption, MechanismWarning)
+        if self.exposure is None:
+            warn_of_affected_covariates(used, self.covariates, self.anticipation)
         from bayes.inference.files import cached
 
         return cached(self, used, options, cache, lambda: self._sample(used, equations, options))
@@ -210,11 +225,16 @@ class Mediation:
         return MediationFit(self, panel, tree)
 
     def needed(self, panel: Panel) -> Panel:
-        """The panel with index, outcome, mediators, covariates and weights only, in a fixed order; rows untouched."""
-        panel.matrix([self.outcome, *self.mediators, *self.covariates])
+        """The panel with index, outcome, mediators, covariates, exposure and weights only, in a fixed order; rows untouched."""
+        named = [self.outcome, *self.mediators, *self.covariates, *self._exposed]
+        panel.matrix(named)
         roles = [panel.unit, panel.time, panel.region, panel.first_treated, panel.weights]
-        columns = [c for c in roles if c is not None] + [self.outcome, *self.mediators, *self.covariates]
+        columns = [c for c in roles if c is not None] + named
         return replace(panel, frame=panel.frame[list(dict.fromkeys(columns))])
+
+    @property
+    def _exposed(self) -> tuple[str, ...]:
+        return () if self.exposure is None else (self.exposure,)
 
     def to_dict(self) -> dict[str, Any]:
         """The specification as JSON-ready data."""

@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,21 +20,31 @@ from bayes.errors import (
     SetAsideWarning,
     SinglePeriodError,
     SpecificationError,
+    TooLargeError,
 )
 from bayes.validation import (
     NEVER,
     as_numbers,
     as_pandas,
     first_treated_periods,
+    label_words,
     places,
     refuse_duplicates,
+    refuse_endless_grid,
     refuse_missing_labels,
+    refuse_shared_columns,
     refuse_split_units,
     require_columns,
     sorted_rows,
     timing_from_treatment,
     whole_numbers,
 )
+
+if TYPE_CHECKING:
+    from bayes.scan import ScannedPanel
+
+_LARGEST = 1e100
+"""Squares and cubes of larger numbers, and their sums, are infinite in double precision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +69,8 @@ class Panel:
         Rows that came in and are not used, with a column ``reason``. Rows in = ``len(frame) + len(set_aside)``.
     name : str
         What the data are called in tables and reports.
+    note : str
+        What every reader must know about the data ("Simulated data: …"); reports open with it and write it under their figures.
     """
 
     frame: pd.DataFrame
@@ -68,6 +81,7 @@ class Panel:
     weights: str | None = None
     set_aside: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"reason": pd.Series(dtype=object)}))
     name: str = "panel"
+    note: str = ""
 
     @classmethod
     def from_frame(
@@ -115,6 +129,7 @@ class Panel:
         if first_treated is not None and treated is not None:
             raise SpecificationError("Give first_treated or treated, not both: each determines the other.")
         named = {"unit": unit, "time": time, "region": region, "first_treated": first_treated, "treated": treated, "weights": weights}
+        refuse_shared_columns(named, name)
         require_columns(frame, named)
         if frame.empty:
             raise EmptyPanelError("The table has no rows. Check the filter or the file that it was read from.")
@@ -126,6 +141,7 @@ class Panel:
         refuse_duplicates(frame, unit, time)
         if frame[time].min() == frame[time].max():
             raise SinglePeriodError(f"Column {time!r} holds one period only ({frame[time].iloc[0]}). A panel needs at least two.")
+        refuse_endless_grid(frame, time)
         if region is not None:
             refuse_split_units(frame, unit, region)
         if treated is not None:
@@ -136,6 +152,47 @@ class Panel:
         if weights is not None:
             panel._require_positive(weights)
         return panel._set_aside_always_treated() if first_treated is not None else panel
+
+    @classmethod
+    def scan(
+        cls, source: str | Path, unit: str, time: str, region: str | None = None, first_treated: str | None = None,
+        treated: str | None = None, weights: str | None = None, name: str = "panel", *, scratch: str | Path | None = None,
+        progress: bool | None = None,
+    ) -> ScannedPanel:  # fmt: skip
+        """Validate rows that stay in Parquet files, for panels larger than memory: :meth:`bayes.StaggeredDiD.fit` takes the result.
+
+        Makes the checks of :meth:`from_frame` in one pass over the index columns, in bounded memory. Rows sorted by unit and period, over
+        the files taken together, are read where they are; others are sorted through temporary files at every pass.
+
+        Parameters
+        ----------
+        source : path
+            A Parquet file, a folder of them (``name=value`` folders become columns), or a pattern such as ``rows/*.parquet``.
+        unit, time, region, first_treated, treated, weights, name : str
+            As in :meth:`from_frame`.
+        scratch : path, optional
+            Folder for temporary files of rows that are not sorted: as large as the columns in use, uncompressed. Default: the system's.
+        progress : bool, optional
+            Count rows aloud; by default on a terminal only.
+
+        Returns
+        -------
+        ScannedPanel
+            Rows in = ``n_rows`` + the rows counted in ``set_aside``.
+
+        Raises
+        ------
+        DataError
+            No file, an unreadable one, no space to sort. And all errors of :meth:`from_frame`, with the first place of each.
+
+        Warns
+        -----
+        SetAsideWarning
+            As :meth:`from_frame`.
+        """
+        from bayes.scan import scan_rows
+
+        return scan_rows(source, unit, time, region, first_treated, treated, weights, name, scratch, progress)
 
     # ── codes: the integer view that every kernel uses ──────────────────────────────────────────────────────────────
 
@@ -181,14 +238,14 @@ class Panel:
         """Region labels, sorted; a panel without regions has the single region ``"all"``. Shape (n_regions,)."""
         if self.region is None:
             return np.array(["all"], dtype=object)
-        return np.unique(self.frame[self.region].astype(str).to_numpy(dtype=object)[self.unit_starts])
+        return np.unique(label_words(self.frame[self.region].iloc[self.unit_starts]))
 
     @cached_property
     def unit_regions(self) -> np.ndarray:
         """Region code of each unit. Shape (n_units,)."""
         if self.region is None:
             return np.zeros(self.n_units, dtype=int)
-        return np.searchsorted(self.regions, self.frame[self.region].iloc[self.unit_starts].astype(str).to_numpy(dtype=object))
+        return np.searchsorted(self.regions, label_words(self.frame[self.region].iloc[self.unit_starts]))
 
     @cached_property
     def unit_first_treated(self) -> np.ndarray:
@@ -231,6 +288,12 @@ class Panel:
                 f"Column {name!r} has {int(bad.sum())} missing or infinite values: {places(self.frame, bad, self.unit, self.time)}. "
                 f"Fill them, or use panel.drop_missing({[name]!r}), which lists the rows it sets aside."
             )
+        bad = np.abs(values) > _LARGEST
+        if bad.any():
+            raise TooLargeError(
+                f"Column {name!r} has {int(bad.sum())} values beyond {_LARGEST:g}: {places(self.frame, bad, self.unit, self.time)}. "
+                "If they stand for missing values, make them NaN; otherwise choose another unit."
+            )
         return values
 
     def matrix(self, names: Sequence[str]) -> np.ndarray:
@@ -251,7 +314,7 @@ class Panel:
         return replace(self, frame=self.frame.assign(**columns))
 
     def drop_missing(self, columns: Sequence[str]) -> Panel:
-        """Set aside rows with NaN or infinity in any of ``columns``; they stay listed in :attr:`set_aside`.
+        """Set aside rows with NaN or infinity in any of ``columns``; they stay listed in ``set_aside``.
 
         Units that keep no row before their treatment are set aside as well, with a :class:`SetAsideWarning`.
         """
@@ -309,9 +372,10 @@ class Panel:
         treated = int(np.isfinite(self.unit_first_treated).sum())
         shape = "balanced" if self.is_balanced else "unbalanced"
         aside = f", {len(self.set_aside)} rows set aside" if len(self.set_aside) else ""
+        note = f"\n{self.note}" if self.note else ""
         return (
             f"Panel({self.name!r}: {self.n_rows} rows, {self.n_units} units × {self.n_periods} periods "
-            f"{self.periods[0]}–{self.periods[-1]} {shape}, {self.regions.size} regions, {treated} units treated{aside})"
+            f"{self.periods[0]}–{self.periods[-1]} {shape}, {self.regions.size} regions, {treated} units treated{aside}){note}"
         )
 
     # ── internals ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,33 @@ import numpy as np
 from bayes.priors import Prior
 
 
-def random_variable(prior: Prior, name: str, **kwargs: Any) -> Any:
+@dataclass(frozen=True, eq=False)
+class SymbolicPrior:
+    """A prior whose parameters are variables of a PyTensor graph: what a :class:`bayes.Prior` is where data are arguments."""
+
+    family: str
+    parameters: Mapping[str, Any]
+
+
+def random_variable(prior: Prior | SymbolicPrior, name: str, **kwargs: Any) -> Any:
     """The PyMC random variable ``name`` with this prior, in the model on the context stack; ``kwargs`` go to PyMC (dims, shape)."""
     import pymc as pm
 
     parameters = dict(prior.parameters)
     if prior.family == "LogNormal":
-        parameters["mu"] = math.log(parameters.pop("median"))
+        median = parameters.pop("median")
+        parameters["mu"] = math.log(median) if isinstance(median, float) else np.log(median)
     return getattr(pm, prior.family)(name, **parameters, **kwargs)
+
+
+def prior_arrays(priors: Mapping[str, Prior]) -> dict[str, np.ndarray]:
+    """Parameters of priors as arrays without dimensions, named ``prior:name:parameter``: data of a compiled program."""
+    return {f"prior:{name}:{key}": np.array(value) for name, p in priors.items() for key, value in p.parameters.items()}
+
+
+def symbolic_priors(priors: Mapping[str, Prior], symbols: Mapping[str, Any]) -> dict[str, SymbolicPrior]:
+    """The same families over variables named as in :func:`prior_arrays`."""
+    return {name: SymbolicPrior(p.family, {key: symbols[f"prior:{name}:{key}"] for key in p.parameters}) for name, p in priors.items()}
 
 
 def random_vector(priors: Sequence[Prior], name: str, **kwargs: Any) -> Any:

@@ -25,6 +25,10 @@ _POSITIVE = ("sigma", "scale", "nu", "median", "alpha", "beta")
 _SCALED = ("sigma", "scale", "mu", "lower", "upper", "median")
 
 
+_LARGEST = 1e150
+"""A number beyond this has no square."""
+
+
 @dataclass(frozen=True)
 class Prior:
     """One prior distribution.
@@ -54,12 +58,12 @@ class Prior:
     meaning: str = ""
 
     def __post_init__(self) -> None:
-        if self.family not in _FAMILIES:
+        if not isinstance(self.family, str) or self.family not in _FAMILIES:
             raise SpecificationError(f"Unknown prior family {self.family!r}. Known: {', '.join(_FAMILIES)}.")
         if not isinstance(self.parameters, Mapping) or set(self.parameters) != set(_FAMILIES[self.family]):
             raise SpecificationError(f"{self.family} takes {{{', '.join(_FAMILIES[self.family])}}}, got {self.parameters!r}.")
         for name, value in self.parameters.items():
-            if not _is_number(value) or not np.isfinite(value) or (name in _POSITIVE and value <= 0):
+            if not _is_number(value) or not abs(value) <= _LARGEST or (name in _POSITIVE and value <= 0):
                 raise SpecificationError(
                     f"{self.family}({name}={value!r}): {name} must be a finite{' positive' if name in _POSITIVE else ''} number."
                 )
@@ -194,10 +198,26 @@ MEDIATION_PRIORS: dict[str, Prior] = {
 }
 """Default priors of :class:`bayes.Mediation`; standard deviations are those of a column within units and periods."""
 
+CROSS_LAGGED_PRIORS: dict[str, Prior] = {
+    "innovation_sd": half_normal(2.0, "standard deviation of the innovations; × sd(series)"),
+    "unit_effect_sd": half_normal(1.0, "standard deviation of what the start does not say of a unit's effect; × sd(series)"),
+    "own_lag": Prior("Normal", {"mu": 0.0, "sigma": 1.0}, False, "mean over regions of a series' effect on itself a period later"),
+    "cross_lag": Prior(
+        "Normal", {"mu": 0.0, "sigma": 1.0}, True, "mean over regions of the effect on the other series; × sd(moved)/sd(moving)"
+    ),
+    "start": Prior(
+        "Normal", {"mu": 0.0, "sigma": 1.0}, True, "mean over regions of Π, first observation → unit effect; × sd(moved)/sd(start)"
+    ),
+    "own_lag_sd": Prior("HalfNormal", {"sigma": 0.25}, False, "between-region standard deviation of an own lag"),
+    "cross_lag_sd": half_normal(0.25, "between-region standard deviation of a cross lag; × sd(moved)/sd(moving)"),
+    "start_sd": half_normal(0.25, "between-region standard deviation of an entry of Π; × sd(moved)/sd(start)"),
+}
+"""Default priors of :class:`bayes.CrossLagged`; standard deviations are those of a series within units and periods."""
+
 _INTEGRATED = {"level": "Normal", "drift": "Normal", "intercept": "Normal", "technology": "Normal"}
 """Coefficients that a model needs Gaussian, because they are integrated out or drawn in Gaussian coordinates."""
-_INTEGRATED |= dict.fromkeys(("driving", "mediator_effect", "direct"), "Normal")
-_CENTRED = ("level", "drift", "driving", "mediator_effect", "direct")
+_INTEGRATED |= dict.fromkeys(("driving", "mediator_effect", "direct", "own_lag", "cross_lag", "start"), "Normal")
+_CENTRED = ("level", "drift", "driving", "mediator_effect", "direct", "own_lag", "cross_lag", "start")
 """Those of them whose mean is zero."""
 
 

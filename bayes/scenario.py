@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.frontier import best_practice as kernels
 from bayes.frontier.scenario_result import BASELINE, QUANTITIES, ScenarioResult
@@ -24,6 +25,7 @@ _MOST_LOG = 700.0
 """The exponential of more than this is no number; no logarithm of an economic quantity comes near it."""
 
 
+@checked
 def scenarios(
     output: FrontierFit,
     emission: FrontierFit,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pandas as pd
 
 from bayes.errors import (
     DuplicateRowError,
+    LabelError,
     MissingColumnError,
     MissingValueError,
     NonAbsorbingTreatmentError,
@@ -22,25 +25,50 @@ from bayes.errors import (
 NEVER = np.inf
 """First treated period of a unit that is never treated."""
 
+_MOST_PERIODS = 100_000
 _DERIVED_COLUMN = "first_treated"
 
 
 def as_pandas(data: Any) -> pd.DataFrame:
     if isinstance(data, pd.DataFrame):
         return data
-    if hasattr(data, "collect"):
-        data = data.collect()
-    if hasattr(data, "to_pandas"):
-        return data.to_pandas()
-    if isinstance(data, Mapping):
-        return pd.DataFrame(data)
-    raise SpecificationError(f"Expected a pandas or polars DataFrame, got {type(data).__name__}.")
+    try:
+        if hasattr(data, "collect"):
+            data = data.collect()
+        if hasattr(data, "to_pandas"):
+            data = data.to_pandas()
+        elif isinstance(data, Mapping):
+            data = pd.DataFrame(data)
+    except Exception as error:  # a library of the user's choice: whatever it says, the table cannot be read
+        raise SpecificationError(
+            f"The {type(data).__name__} given cannot be read as a table ({error}). Give a pandas or polars DataFrame."
+        ) from error
+    if not isinstance(data, pd.DataFrame):
+        raise SpecificationError(f"Expected a pandas or polars DataFrame, got {type(data).__name__}.")
+    return data
+
+
+def refuse_shared_columns(named: Mapping[str, str | None], name: str) -> None:
+    """One column in two roles would be changed under the other; a region a unit is the only pair that makes sense."""
+    if not isinstance(name, str):
+        raise SpecificationError(f"The panel's name must be text, got {name!r}.")
+    given = {role: column for role, column in named.items() if isinstance(column, str)}
+    if given.get("region") == given.get("unit"):
+        given.pop("region", None)
+    for role, column in given.items():
+        others = [other for other, same in given.items() if other != role and same == column]
+        if others:
+            raise SpecificationError(f"Column {column!r} is given as {role} and as {others[0]}. Copy it, or name another column.")
 
 
 def require_columns(frame: pd.DataFrame, named: Mapping[str, str | None]) -> None:
+    if frame.columns.nlevels > 1:
+        raise SpecificationError(f"The columns have names in {frame.columns.nlevels} levels. Give each column one name (a text).")
     for role, column in named.items():
-        if column is None:
+        if column is None and role not in ("unit", "time"):
             continue
+        if not isinstance(column, str):
+            raise SpecificationError(f"{role}={column!r} is no name of a column: names are text. Rename the column and give its name.")
         if column not in frame.columns:
             have = ", ".join(map(str, list(frame.columns)[:12])) + (" …" if frame.shape[1] > 12 else "")
             raise MissingColumnError(f"Column {column!r} (given as {role}) does not exist. Columns: {have}.")
@@ -56,12 +84,36 @@ def places(frame: pd.DataFrame, bad: np.ndarray, unit: str, time: str, limit: in
 
 
 def refuse_missing_labels(frame: pd.DataFrame, column: str, unit: str, time: str) -> None:
+    """Labels of units, regions and periods: none missing, each a single value."""
     bad = frame[column].isna().to_numpy()
     if bad.any():
         raise MissingValueError(
             f"Column {column!r} has {int(bad.sum())} missing values (rows {', '.join(map(str, np.flatnonzero(bad)[:3]))} …; "
             f"{places(frame, bad, unit, time)}). Every row needs a unit, a period and, if given, a region."
         )
+    if frame[column].dtype == object:
+        bad = np.array([not _is_label(value) for value in frame[column]])
+        if bad.any():
+            raise LabelError(
+                f"Column {column!r} holds {type(frame[column][bad].iloc[0]).__name__} in row {int(np.flatnonzero(bad)[0])} "
+                f"({int(bad.sum())} rows in all), which is no label. Use text or numbers: df[{column!r}] = df[{column!r}].astype(str)."
+            )
+
+
+def _is_label(value: Any) -> bool:
+    """One value that equals itself and can be looked up."""
+    try:
+        hash(value)
+        return bool(value == value)  # an array or NaN answers otherwise
+    except (TypeError, ValueError):
+        return False
+
+
+def label_words(labels: pd.Series) -> np.ndarray:
+    """Labels as text, whatever they are. Shape (n,), dtype object."""
+    if labels.dtype == object:
+        return np.array([*map(str, labels), ""], dtype=object)[:-1]
+    return labels.astype(str).to_numpy(dtype=object)
 
 
 def as_numbers(frame: pd.DataFrame, name: str, unit: str, time: str) -> np.ndarray:
@@ -73,7 +125,7 @@ def as_numbers(frame: pd.DataFrame, name: str, unit: str, time: str) -> np.ndarr
         return series.to_numpy(dtype=float, na_value=np.nan)
     if series.dtype == object or isinstance(series.dtype, pd.CategoricalDtype | pd.StringDtype):
         is_text = series.map(lambda v: isinstance(v, str)).to_numpy(dtype=bool)
-        numbers = pd.to_numeric(series.astype(object).where(~is_text), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        numbers = _numbers_of(series.astype(object).where(~is_text))
         bad = is_text | (np.isnan(numbers) & series.notna().to_numpy())
         if not bad.any():
             return numbers
@@ -84,6 +136,26 @@ def as_numbers(frame: pd.DataFrame, name: str, unit: str, time: str) -> np.ndarr
         f"Column {name!r} holds {type(example).__name__} {example!r} where a number is expected: {places(frame, bad, unit, time)}. "
         f"Convert it, for example with pandas.to_numeric(df[{name!r}], errors='coerce'), and check what becomes NaN."
     )
+
+
+def _numbers_of(objects: pd.Series) -> np.ndarray:
+    """Objects as float64, NaN for what is missing or no real number."""
+    try:
+        found = pd.to_numeric(objects, errors="coerce")
+    except OverflowError:  # whole numbers beyond what a float holds
+        found = objects
+    if pd.api.types.is_bool_dtype(found.dtype) or pd.api.types.is_integer_dtype(found.dtype) or pd.api.types.is_float_dtype(found.dtype):
+        return found.to_numpy(dtype=float, na_value=np.nan)
+    return np.array([_number_of(value) for value in objects])
+
+
+def _number_of(value: Any) -> float:
+    if not isinstance(value, Real | Decimal):
+        return np.nan
+    try:
+        return float(value)
+    except (OverflowError, ValueError):
+        return np.nan
 
 
 def whole_numbers(frame: pd.DataFrame, time: str, unit: str) -> np.ndarray:
@@ -99,7 +171,10 @@ def whole_numbers(frame: pd.DataFrame, time: str, unit: str) -> np.ndarray:
 
 def sorted_rows(frame: pd.DataFrame, unit: str, time: str) -> pd.DataFrame:
     sortable = frame[unit].dtype != object or len(set(map(type, frame[unit]))) == 1
-    codes, _ = pd.factorize(frame[unit].to_numpy(), sort=sortable)
+    try:
+        codes, _ = pd.factorize(frame[unit].to_numpy(), sort=sortable)
+    except TypeError:  # values without an order, such as complex numbers
+        codes, _ = pd.factorize(frame[unit].to_numpy(), sort=False)
     times = frame[time].to_numpy()
     step = np.diff(codes)
     if (step >= 0).all() and (np.diff(times)[step == 0] > 0).all():
@@ -117,13 +192,24 @@ def refuse_duplicates(frame: pd.DataFrame, unit: str, time: str) -> None:
         )
 
 
+def refuse_endless_grid(frame: pd.DataFrame, time: str) -> None:
+    """Periods of a grid with far more places than any panel has, such as dates written as numbers (20011231) or seconds."""
+    found = np.unique(frame[time].to_numpy())
+    places_on_grid = int(found[-1] - found[0]) // int(np.gcd.reduce(np.diff(found))) + 1
+    if places_on_grid > _MOST_PERIODS:
+        raise NotNumericError(
+            f"Column {time!r} runs from {found[0]} to {found[-1]} in steps that make {places_on_grid:,} periods; {found.size} have rows. "
+            "Number the periods (2001, 2002, …; or consecutive quarters 0, 1, 2, …), and correct what is no period."
+        )
+
+
 def changes_within_unit(frame: pd.DataFrame, unit: str, values: np.ndarray) -> np.ndarray:
     units = frame[unit].to_numpy()
     return np.r_[False, (units[1:] == units[:-1]) & (values[1:] != values[:-1])]
 
 
 def refuse_split_units(frame: pd.DataFrame, unit: str, region: str) -> None:
-    labels = frame[region].astype(str).to_numpy(dtype=object)
+    labels = label_words(frame[region])
     bad = changes_within_unit(frame, unit, labels)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])

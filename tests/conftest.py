@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bayes import StaggeredDiD
+from bayes import StaggeredDiD, progress
 from bayes.did.draws import posterior_dataset, prior_dataset
 from bayes.did.fit import DiDFit
 from bayes.errors import ConvergenceWarning
@@ -19,6 +20,17 @@ from bayes.panel import Panel
 from tests.panels import ROLES, simulated_frame
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def every_count_is_said(monkeypatch):
+    """Off a terminal progress leaves out what follows within a second; tests of counts do not wait for it."""
+    monkeypatch.setattr(progress, "LEAST_SECONDS", 0.0)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compiled programs of the tests stay in the project, and the next run reads them."""
+    os.environ.setdefault("BAYES_CACHE", str(config.rootpath / ".cache"))
 
 
 @pytest.fixture

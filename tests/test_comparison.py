@@ -109,7 +109,7 @@ def test_a_variant_stands_beside_the_reference_without_variant():
     ("call", "words"),
     [
         (lambda: bayes.compare(), "Nothing to compare"),
-        (lambda: bayes.compare(pd.DataFrame()), "takes bayes.Estimates, got DataFrame"),
+        (lambda: bayes.compare(pd.DataFrame()), "must be bayes.Estimates .*, got a DataFrame"),
         (lambda: bayes.compare(posterior(source="")), "have no source"),
         (lambda: bayes.compare(posterior(), posterior(seed=3)), "more than once.*labels="),
         (lambda: bayes.compare(posterior(), labels=["a", "b"]), "2 labels for 1 arguments"),

@@ -22,6 +22,11 @@ SHAPES = {  # rows, units, first and last period, regions, treated units
     "minimum_wage": (2500, 500, 2003, 2007, 3, 191),
     "us_states_production": (816, 48, 1970, 1986, 9, 0),
 }
+SIMULATED = {  # rows, units, first and last period, regions, treated units
+    "city_pilots": (3135, 285, 2009, 2019, 4, 49),
+    "simulated_provinces": (330, 30, 2008, 2018, 3, 0),
+    "simulated_yangtze_industry": (176, 11, 2005, 2020, 3, 0),
+}
 WEIGHTS = {"castle_doctrine": "population", "medicaid": "population_weight", "minimum_wage": None, "us_states_production": None}
 
 
@@ -30,7 +35,22 @@ def csv(name: str) -> pd.DataFrame:
 
 
 def test_names_are_the_folders_with_a_panel():
-    assert datasets.names() == sorted(SHAPES)
+    assert datasets.names() == sorted([*SHAPES, *SIMULATED])
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_simulated_panels_say_so_and_have_a_truth_and_a_generator(name):
+    rows, units, first, last, regions, treated = SIMULATED[name]
+    panel = datasets.load(name)
+    assert (panel.n_rows, panel.n_units, panel.regions.size) == (rows, units, regions)
+    assert (panel.periods[0], panel.periods[-1]) == (first, last)
+    assert panel.is_balanced
+    assert np.isfinite(panel.unit_first_treated).sum() == treated
+    assert panel.note.startswith("Simulated data:")
+    assert "simulated" in repr(panel).lower()
+    assert datasets.card(name).lower().index("simulated") < 80
+    assert all(column in datasets.card(name) for column in csv(name).columns)
+    assert {file.name for file in datasets.path(name).iterdir()} >= {"simulate.py", "truth.csv"}
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -143,7 +163,7 @@ def test_build_script_makes_exactly_these_numbers(name, monkeypatch):
 
 def test_unknown_names_list_the_known_ones():
     for call in (datasets.load, datasets.card, datasets.path):
-        with pytest.raises(DatasetError, match=r"'castle'.*Known: castle_doctrine, medicaid, minimum_wage, us_states_production"):
+        with pytest.raises(DatasetError, match=r"'castle'.*Known: castle_doctrine, .*minimum_wage, .*us_states_production"):
             call("castle")
     with pytest.raises(DatasetError, match=r"'medicaid'\. Known: .*castle_doctrine"):
         datasets.published_path("medicaid")

@@ -25,6 +25,7 @@ KERNELS = (
     *("measure/_log_t", "measure/_clubs_search"),
     *("baselines/_normal_hierarchy", "baselines/_printed_numbers", "baselines/_treated_rows"),
     *("mechanism/coupling", "mechanism/equations", "mechanism/posterior"),
+    *("dynamics/lags", "dynamics/orthogonal", "dynamics/posterior"),
     *("frontier/normal", "frontier/densities", "frontier/quadrature", "frontier/technology", "frontier/data", "frontier/likelihood"),
     *("frontier/best_practice",),
 )
@@ -144,7 +145,7 @@ def committed() -> list[Path]:
     try:
         answer = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
     except (OSError, subprocess.CalledProcessError):
-        answer = [str(f.relative_to(ROOT)) for f in ROOT.rglob("*") if "__pycache__" not in f.parts and ".venv" not in f.parts]
+        answer = [str(f.relative_to(ROOT)) for f in ROOT.rglob("*") if not any(p.startswith(("__pycache__", ".venv")) for p in f.parts)]
     return [ROOT / name for name in answer if name and (ROOT / name).is_file()]
 
 

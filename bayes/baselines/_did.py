@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.baselines._libraries import quiet, shorten, with_version
 from bayes.baselines._sample import Sample, make_sample
 from bayes.errors import BaselineWarning, MissingColumnError, NoComparisonError, SpecificationError
@@ -24,7 +25,7 @@ from bayes.panel import Panel
 class Baseline:
     """One estimator: its library, where its adapter lives, and which comparison groups it knows (the first is its default).
 
-    ``absorbs`` says that its unit effects swallow covariates that never change within a unit.
+    ``absorbs`` says that its unit effects swallow covariates that never change within a unit, ``asked`` that it runs only when named.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Baseline:
     function: str = "fit"
     by_region: bool = False
     absorbs: bool = True
+    asked: bool = False
 
     def source(self, control_group: str) -> str:
         """What stands in the column ``source``; names the comparison group where there is a choice."""
@@ -52,7 +54,9 @@ _BASELINES = {
     "gardner": Baseline("Two-stage, Gardner", "diff-diff", "_imputation", ("not-yet",), function="fit_two_stage"),
     "etwfe": Baseline("ETWFE, Wooldridge", "diff-diff", "_etwfe", ("not-yet", "never"), absorbs=False),
     "bacon": Baseline("Goodman-Bacon decomposition", "diff-diff", "_bacon", ("all",), absorbs=False),
+    "two-group": Baseline("Two groups, two times", "pyfixest", "_two_group", ("all",), absorbs=False, asked=True),
 }
+_DEFAULT = tuple(name for name, b in _BASELINES.items() if not b.asked)
 _BASE_PERIODS = ("universal", "varying")
 
 
@@ -61,10 +65,11 @@ def names() -> tuple[str, ...]:
     return tuple(_BASELINES)
 
 
+@checked
 def did(
     panel: Panel,
     outcome: str,
-    estimators: str | Sequence[str] = tuple(_BASELINES),
+    estimators: str | Sequence[str] = _DEFAULT,
     covariates: Sequence[str] = (),
     control_group: str | Mapping[str, str] = "not-yet",
     cluster: str | None = None,
@@ -88,7 +93,10 @@ def did(
     outcome : str
         Column of the outcome.
     estimators : str or sequence of str
-        Any of :func:`names`. pyfixest estimates ``twfe``, diff-diff the others, moderndid the calendar averages of Callaway–Sant'Anna.
+        Any of :func:`names`; default all but ``two-group``. pyfixest estimates ``twfe`` and ``two-group``, diff-diff the others, moderndid
+        the calendar averages of Callaway–Sant'Anna. ``two-group`` is the regression on two dummies (ever treated, from the first date on)
+        and their product, without unit and period effects: meaningful with one date only; it counts later cohorts as treated from the
+        first date on, and says so.
     covariates : sequence of str
         TWFE, Sun–Abraham, imputation and Gardner add them linearly (imputation and Gardner fit them on untreated rows);
         Callaway–Sant'Anna is doubly robust in their base-period values; ETWFE interacts them with cohorts and treated cells; the

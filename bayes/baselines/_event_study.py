@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.baselines._callaway_santanna import event_covariance
 from bayes.baselines._did import did
 from bayes.baselines._libraries import quiet
@@ -32,6 +33,7 @@ class EventStudy:
         return EventStudy(self.estimates.where(event_time=times), self.covariance[np.ix_(keep, keep)])
 
 
+@checked
 def event_study(
     panel: Panel, outcome: str, covariates: Sequence[str] = (), control_group: str = "not-yet", cluster: str | None = None,
     anticipation: int = 0, level: float = 0.95, *, weights: bool = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.baselines._frontier_likelihood import Structure, rows_of
 from bayes.baselines._frontier_result import FrontierMLE, RegionalFrontierMLE, collapsed
 from bayes.baselines._frontier_solution import Status, solve
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from bayes.frontier.model import StochasticFrontier
 
 
+@checked
 def frontier(spec: StochasticFrontier, panel: Panel) -> FrontierMLE | RegionalFrontierMLE:
     """Maximum likelihood of a stochastic frontier, for the specification of the Bayesian model.
 
-    The likelihood is that of :mod:`bayes.frontier`, inefficiency integrated out; unit effects are integrated out too, by Gauss–Hermite
+    The likelihood is that of ``bayes.frontier``, inefficiency integrated out; unit effects are integrated out too, by Gauss–Hermite
     quadrature around each unit's mode (true random effects) or a composite Gauss–Legendre rule (four components). Derivatives are exact.
     The search starts from a grid over the share of inefficiency and from the optima of all nested models, and ends with Newton steps, so
     that the result is never below a nested model. Priors, ``monotonicity`` and partial pooling play no part.

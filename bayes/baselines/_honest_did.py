@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.baselines._libraries import quiet, with_version
 from bayes.did.given_event_study import GivenEventStudy, effect_rows, read_event_study
 from bayes.did.trend_violations import checked_multiples, variant_words
@@ -17,6 +18,7 @@ RESTRICTIONS = {"relative-magnitudes": "relative magnitudes", "smoothness": "smo
 _METHODS = {"relative-magnitudes": "C-LF", "smoothness": "FLCI"}
 
 
+@checked
 def honest_did(
     estimates: Estimates | Sequence[float],
     covariance: np.ndarray,
@@ -111,12 +113,17 @@ def _bounds(
         "betahat": study.coefficients, "sigma": study.covariance, "num_pre_periods": study.before.size,
         "num_post_periods": study.after.size, "l_vec": average[:, None], "alpha": 1 - level,
     }  # fmt: skip
-    with quiet():
-        original = construct_original_cs(**given)
-        if restriction == "smoothness":
-            found = create_sensitivity_results_sm(**given, m_vec=multiples, method="FLCI")
-        else:
-            found = create_sensitivity_results_rm(**given, m_bar_vec=multiples, method="C-LF", grid_points=grid_points)
+    try:
+        with quiet():
+            original = construct_original_cs(**given)
+            if restriction == "smoothness":
+                found = create_sensitivity_results_sm(**given, m_vec=multiples, method="FLCI")
+            else:
+                found = create_sensitivity_results_rm(**given, m_bar_vec=multiples, method="C-LF", grid_points=grid_points)
+    except (RuntimeError, ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+        raise SpecificationError(
+            f"moderndid finds no interval ({error}). Check that the covariance is that of the estimates, and take M in their units."
+        ) from error
     name = "m" if restriction == "smoothness" else "Mbar"
     robust = [{"multiple": row[name], "lower": row["lb"], "upper": row["ub"]} for row in found.to_dicts()]
     return [{"multiple": None, "lower": original.lb, "upper": original.ub}, *robust]

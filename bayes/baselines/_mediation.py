@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bayes.baselines._libraries import quiet, shorten, with_version
+from bayes.arguments import checked
+from bayes.baselines._libraries import quiet, refuse_singletons, shorten, with_version
 from bayes.errors import BaselineWarning, MissingColumnError, NoComparisonError, SpecificationError, warn_user
 from bayes.estimates import Estimates
 from bayes.panel import Panel
@@ -18,6 +19,7 @@ _SEQUENTIAL = "assumes sequential ignorability"
 _DELTA = "delta method, covariance of a and b taken as zero"
 
 
+@checked
 def mediation(
     panel: Panel,
     outcome: str,
@@ -27,6 +29,7 @@ def mediation(
     level: float = 0.95,
     *,
     by_region: bool = False,
+    exposure: str | None = None,
 ) -> Estimates:
     """Direct and indirect effects as products of coefficients of two-way fixed-effects regressions, clustered standard errors.
 
@@ -46,6 +49,8 @@ def mediation(
         Coverage of the normal intervals.
     by_region : bool
         Also paths by region, from the same regressions with treatment and mediators times region and common period effects.
+    exposure : str, optional
+        Column of an exposure in the place of D; every effect is then per unit of it, and no treatment timing is needed.
 
     Returns
     -------
@@ -74,18 +79,19 @@ def mediation(
     Baron & Kenny (1986), Journal of Personality and Social Psychology 51(6); Sobel (1982), Sociological Methodology 13.
     """
     mediators, covariates = (_names(n, v) for n, v in (("mediators", mediators), ("covariates", covariates)))
-    _require(panel, outcome, mediators, cluster, level, by_region)
-    data = _frame(panel, outcome, mediators, covariates, cluster or panel.unit)
+    _require(panel, outcome, mediators, cluster, level, by_region, exposure)
+    data = _frame(panel, outcome, mediators, covariates, cluster or panel.unit, exposure)
     if not data["treated"].any():
         raise NoComparisonError("No unit is treated within the panel, so there is no effect to estimate. Check the first treated period.")
     source = f"Products of TWFE coefficients ({with_version('pyfixest')})"
     codes = [None, *range(panel.regions.size)] if by_region else [None]
     fixed = {"level": level, "source": source, "interval": f"normal, clustered by {cluster or panel.unit}"}
+    per = "" if exposure is None else f"per unit of the exposure {exposure}"
     rows: list[dict[str, Any]] = []
     for code in codes:
         region = "" if code is None else str(panel.regions[code])
         own = data if code is None else data[data["region"] == code]
-        n_obs = int(own["treated"].sum())
+        n_obs = int(own["treated"].sum()) if exposure is None else len(own)
         try:
             if n_obs == 0:
                 raise NoComparisonError("no treated unit in this region")
@@ -97,7 +103,7 @@ def mediation(
             found = {key: (np.nan, np.nan) for key in _keys(len(mediators))}
             rows += _rows(found, mediators, {**fixed, "region": region, "n_obs": n_obs}, f"not computed: {reason}")
             continue
-        rows += _rows(found, mediators, {**fixed, "region": region, "n_obs": n_obs}, "")
+        rows += _rows(found, mediators, {**fixed, "region": region, "n_obs": n_obs}, per)
     return Estimates.from_rows(rows, title=f"Mechanism of {outcome}, products of coefficients", outcome=outcome)
 
 
@@ -141,6 +147,7 @@ def _products(data: pd.DataFrame, code: int | None, k: int, n_covariates: int) -
 def _fit(frame: pd.DataFrame, response: str, terms: Sequence[str]) -> Any:
     from pyfixest.estimation import feols
 
+    refuse_singletons(frame)
     return feols(f"{response} ~ {' + '.join(terms)} | unit + time", frame, vcov={"CRV1": "cluster"})
 
 
@@ -158,13 +165,15 @@ def _by_region(data: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, 
     return data.assign(**columns), treatment, mediating
 
 
-def _rows(found: dict[tuple[str, int], tuple[float, float]], mediators: Sequence[str], fixed: dict[str, Any], failure: str) -> list[dict]:
+def _rows(found: dict[tuple[str, int], tuple[float, float]], mediators: Sequence[str], fixed: dict[str, Any], said: str) -> list[dict]:
     z = stats.norm.ppf(0.5 + fixed["level"] / 2)
     rows = []
     for estimand, j in _keys(len(mediators)):
         estimate, se = found[estimand, j]
         notes = {"driving": "assumes parallel trends of the mediator", "total": "assumes parallel trends"}
-        note = [failure, notes.get(estimand, _SEQUENTIAL), _DELTA if estimand == "indirect" else ""]
+        if said.startswith("per unit"):
+            notes = dict.fromkeys(notes, "assumes a strictly exogenous exposure")
+        note = [said, notes.get(estimand, _SEQUENTIAL), _DELTA if estimand == "indirect" else ""]
         row = {**fixed, "estimand": estimand, "term": mediators[j] if j >= 0 else "all", "estimate": estimate, "se": se}
         row |= {"lower": estimate - z * se, "upper": estimate + z * se, "identified": bool(np.isfinite(estimate))}
         row |= {} if np.isfinite(se) else {"level": np.nan, "interval": ""}
@@ -181,9 +190,13 @@ def _names(name: str, value: Sequence[str]) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _require(panel: Panel, outcome: str, mediators: tuple[str, ...], cluster: str | None, level: float, by_region: bool) -> None:
-    if panel.first_treated is None:
-        raise SpecificationError("The panel has no treatment timing. Build it with Panel.from_frame(…, first_treated=… or treated=…).")
+def _require(
+    panel: Panel, outcome: str, mediators: tuple[str, ...], cluster: str | None, level: float, by_region: bool, exposure: str | None
+) -> None:
+    if panel.first_treated is None and exposure is None:
+        raise SpecificationError(
+            "The panel has no treatment timing. Build it with Panel.from_frame(…, first_treated=… or treated=…), or name an exposure."
+        )
     if not mediators or outcome in mediators or len(set(mediators)) < len(mediators):
         raise SpecificationError("Name at least one mediator, each once, and other columns than the outcome.")
     if by_region and panel.region is None:
@@ -199,16 +212,19 @@ def _require(panel: Panel, outcome: str, mediators: tuple[str, ...], cluster: st
         raise SpecificationError(f"Clusters (column {cluster!r}) must hold whole units. Cluster by the unit or a coarser group.")
 
 
-def _frame(panel: Panel, outcome: str, mediators: tuple[str, ...], covariates: tuple[str, ...], cluster: str) -> pd.DataFrame:
+def _frame(
+    panel: Panel, outcome: str, mediators: tuple[str, ...], covariates: tuple[str, ...], cluster: str, exposure: str | None
+) -> pd.DataFrame:
     """Plain names, so that no column of the user is read as a formula."""
     unit = panel.unit_codes
     columns = {"y": panel.column(outcome)}
     columns |= {f"m{j}": panel.column(name) for j, name in enumerate(mediators)}
     columns |= {f"x{j}": panel.column(name) for j, name in enumerate(covariates)}
+    treated = (panel.period_codes >= panel.unit_cohort_codes[unit]).astype(float) if exposure is None else panel.column(exposure)
     return pd.DataFrame(
         {
             "unit": unit, "time": panel.period_codes, "region": panel.unit_regions[unit],
             "cluster": pd.factorize(panel.frame[cluster], sort=False)[0],
-            "treated": (panel.period_codes >= panel.unit_cohort_codes[unit]).astype(float), **columns,
+            "treated": treated, **columns,
         }
     )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes.baselines._libraries import refuse_singletons
 from bayes.baselines._sample import Sample
 
 
@@ -32,11 +33,19 @@ def fit(sample: Sample) -> list[dict[str, Any]]:
     return rows
 
 
+def static_regression(sample: Sample) -> Any:
+    """One coefficient of the treatment."""
+    event = sample.frame["time"] - sample.frame["cohort"]
+    treated = ((sample.frame["cohort"] > 0) & (event >= -sample.anticipation)).astype(float)
+    return _regression(sample, sample.frame.assign(treated=treated), "treated")
+
+
 def _regression(sample: Sample, data: pd.DataFrame, terms: str) -> Any:
     from pyfixest.estimation import feols
 
     formula = " + ".join([f"outcome ~ {terms}", *sample.covariates.values()]) + " | unit + time"
     cluster = "unit" if sample.clustered_by_unit else "cluster"
+    refuse_singletons(data)
     return feols(formula, data, vcov={"CRV1": cluster}, weights="weight" if sample.weights else None)
 
 

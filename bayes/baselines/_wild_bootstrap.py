@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.baselines._did import _cluster_column, _covariate_names
 from bayes.baselines._libraries import quiet, with_version
 from bayes.baselines._sample import Sample, make_sample
@@ -16,6 +17,7 @@ from bayes.panel import Panel
 WEIGHTS = ("rademacher", "webb", "mammen")
 
 
+@checked
 def wild_bootstrap(
     panel: Panel, outcome: str, covariates: Sequence[str] = (), cluster: str | None = None, *, anticipation: int = 0, level: float = 0.95,
     replications: int = 999, multipliers: str = "rademacher", seed: int = 0,

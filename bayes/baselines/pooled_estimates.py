@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.baselines import _normal_hierarchy as hierarchy
 from bayes.errors import SpecificationError
 from bayes.estimates import COLUMNS, KEYS, Estimates
@@ -20,6 +21,7 @@ _NO_ESTIMATE = "no estimate printed: left out of the pooling"
 _NO_ERROR = "no standard error printed: left out of the pooling"
 
 
+@checked
 def pool(
     estimates: Estimates, across: str = "region", prior: Prior | float | None = None, mean_prior: Prior | None = None,
     draws: int = 4000, seed: int = 0, level: float = 0.95,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.baselines import _printed_checks as printed
 from bayes.baselines import _stated_checks as text_of
 from bayes.baselines._printed_rows import CONTRADICTED, HOLDS, OPEN, Check, PrintedRow, printed_rows
@@ -88,6 +89,7 @@ class AuditReport:
         return self.as_table().html()
 
 
+@checked
 def audit(study: str | Path | Estimates) -> AuditReport:
     """Check the printed figures of a study against one another and against what its text states.
 

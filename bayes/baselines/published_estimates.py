@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.baselines._printed_numbers import rounded
 from bayes.errors import DataError, MissingColumnError, SpecificationError
 from bayes.estimates import COLUMNS, Estimates
@@ -18,6 +19,7 @@ PRINTED_ONLY = ("place", "t", "t_printed", "stars")
 """Columns of a file that are not columns of estimates: where a figure stands, its t as read and as printed, its stars."""
 
 
+@checked
 def published(study: str) -> Estimates:
     """Estimates printed in a study or for a data set, for example ``published("castle_doctrine")``.
 

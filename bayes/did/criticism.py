@@ -12,12 +12,14 @@ import xarray as xr
 
 from bayes.did.rows import Rows
 from bayes.did.unit_algebra import prepared
-from bayes.errors import InfluentialUnitsWarning
+from bayes.errors import InfluentialUnitsWarning, SpecificationError
 
 if TYPE_CHECKING:
     from bayes.did.fit import DiDFit
 
 _WHAT = "Replication and leave-one-out"
+_FEWEST_DRAWS = 25
+"""The Pareto tail of importance sampling is fitted to a fifth of the draws, and to at least five."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ def psis_loo(log_likelihood: np.ndarray, posterior: xr.Dataset | None = None):
     """ArviZ's PSIS-LOO of pointwise values (chains, draws, members). ``posterior`` tells how autocorrelated draws are; None: not at all."""
     import arviz_stats as az
 
+    if log_likelihood.shape[0] * log_likelihood.shape[1] < _FEWEST_DRAWS:
+        raise SpecificationError(f"Leave-one-out needs at least {_FEWEST_DRAWS} draws in all, got {log_likelihood.shape[:2]}.")
     values = xr.Dataset({"unit": (("chain", "draw", "member"), log_likelihood)})
     groups = {"log_likelihood": values, "posterior": posterior if posterior is not None else values.isel(member=0, drop=True)}
     with warnings.catch_warnings():

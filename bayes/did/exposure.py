@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.did.spatial import Neighbours, spatial_weights
 from bayes.errors import NoVariationError, SpecificationError
 from bayes.estimates import Estimates
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 STATES = ("untreated", "treated")
 
 
+@checked
 def neighbour_exposure(
     panel: Panel, neighbours: Neighbours, name: str = "neighbour_exposure", *, levels: Sequence[float] = (), by_region: bool = False,
     row_standardised: bool = True, outside: str = "refuse",
@@ -97,6 +99,7 @@ def neighbour_exposure(
     return panel.assign(**columns)
 
 
+@checked
 def exposure_columns(panel: Panel, name: str = "neighbour_exposure") -> list[str]:
     """Names of the columns that :func:`neighbour_exposure` added, to be used as covariates."""
     heads = tuple(f"{name}_{state}" for state in STATES)
@@ -116,6 +119,7 @@ def _in_levels(share: np.ndarray, cuts: np.ndarray) -> list[tuple[str, np.ndarra
     return [(f"({a:g},{b:g}]" if np.isfinite(b) else f"(>{a:g})", ((share > a) & (share <= b)).astype(float)) for a, b in pairwise(edges)]
 
 
+@checked
 def spillover(fit: DiDFit, name: str = "neighbour_exposure", level: float = 0.95) -> Estimates:
     """Effects of neighbours' treatment from a fit that has the columns of :func:`neighbour_exposure` among its covariates.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
@@ -18,6 +19,7 @@ from bayes.did.sensitivity import Sensitivity
 from bayes.did.variants import Variants
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
+from bayes.executors import Executor
 from bayes.inference.fit import Fit
 from bayes.panel import Panel
 from bayes.priors import prior_table
@@ -219,7 +221,7 @@ class DiDFit(Fit):
     def placebo(
         self, n: int = 500, kind: str = "cohorts", within: str = "all", seed: int = 0, by: str = "simple", estimand: str = "att", *,
         among: str = "all", weights: str | None = None, shifts: Sequence[int] | None = None, confirm: int = 0, cores: int | None = None,
-        progress: bool | None = None,
+        progress: bool | None = None, resume: str | Path | None = None, executor: Executor | None = None,
     ) -> PlaceboTest:  # fmt: skip
         """Placebo test: the same model refitted to fake treatment dates, and a permutation p-value of the actual effect.
 
@@ -256,6 +258,11 @@ class DiDFit(Fit):
             Refits at a time (default: all cores).
         progress : bool, optional
             Count refits aloud; by default on a terminal only.
+        resume : str or Path, optional
+            A folder in which finished refits of ``kind="cohorts"`` are kept as they come: the same call after an interruption does only
+            the others, and its result is the same.
+        executor : dask.distributed.Client, optional
+            Its workers do the refits of ``kind="cohorts"``, with the same result (docs/scaling.md).
 
         Returns
         -------
@@ -274,7 +281,7 @@ class DiDFit(Fit):
         from bayes.did import placebo
 
         chosen = weights or ("panel" if self.panel.weights is not None else "rows")
-        options = placebo.Options(by, estimand, chosen, cores, progress)
+        options = placebo.Options(by, estimand, chosen, cores, progress, resume, executor)
         return placebo.placebo_of(self, n, kind, within, among, shifts, seed, confirm, options)
 
     @property
@@ -296,7 +303,7 @@ class DiDFit(Fit):
         covariates: Any = None, moderators: Any = None, pooling: Any = None, errors: Any = None, unit_effects: Any = None,
         unit_trends: Any = None, period_effects: Any = None, anticipation: Any = None, likelihood: Any = None, panel: Panel | None = None,
         combine: bool = False, method: str = "mode", by: str = "simple", estimand: str = "att", level: float = 0.95,
-        weights: str | None = None, draws: int = 1000, seed: int = 0,
+        weights: str | None = None, draws: int = 1000, seed: int = 0, executor: Executor | None = None,
     ) -> Variants:  # fmt: skip
         """The effect in variants of this fit: robustness and stepwise columns of a paper as one comparison and a specification curve.
 
@@ -331,6 +338,8 @@ class DiDFit(Fit):
             As in :meth:`att`.
         draws, seed : int
             Draws of each variant, and their seed.
+        executor : dask.distributed.Client, optional
+            Its workers fit the variants, with the same result (docs/scaling.md). Default: one after another, in this process.
 
         Returns
         -------
@@ -348,7 +357,7 @@ class DiDFit(Fit):
             "unit_effects": unit_effects, "unit_trends": unit_trends, "period_effects": period_effects, "anticipation": anticipation,
             "likelihood": likelihood,
         }  # fmt: skip
-        return variants.variants_of(self, asked, panel, combine, method, by, estimand, level, weights, draws, seed)
+        return variants.variants_of(self, asked, panel, combine, method, by, estimand, level, weights, draws, seed, executor)
 
     def predictive_check(self, draws: int = 200, seed: int = 0) -> criticism.PredictiveCheck:
         """Outcomes replicated from the posterior for the same units, and statistics the model should reproduce."""

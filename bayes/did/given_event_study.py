@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bayes.arguments import checked
 from bayes.did import trend_violations as tv
 from bayes.did.sensitivity import Sensitivity, breakdown_table, learned_scale
 from bayes.errors import SpecificationError
@@ -41,6 +42,7 @@ class GivenEventStudy:
         return np.flatnonzero(self.event > self.reference)
 
 
+@checked
 def event_study_sensitivity(
     estimates: Estimates | Sequence[float],
     covariance: np.ndarray,

@@ -16,6 +16,9 @@ import numpy as np
 
 from bayes.panel import Panel
 
+type GroupKey = tuple[int, float, bytes, bytes]
+"""Region, cohort, observed dates and doses."""
+
 
 @dataclass(frozen=True)
 class Trajectories:
@@ -57,23 +60,36 @@ class Trajectories:
 
 @dataclass(frozen=True)
 class _Sums:
-    """Running sums of one group. ``gram`` is Σ [1, v][1, v]'; ``rows`` keeps the trajectories while they are few."""
+    """Running sums of one group: its trajectories [1, v] as ``rows`` while they are few, afterwards only ``gram`` = Σ [1, v][1, v]'.
+
+    So a group never takes more memory than its units' own data, and never more than (1 + dates × columns)² numbers.
+    """
 
     n: int
-    gram: np.ndarray
+    gram: np.ndarray | None
     total: np.ndarray
     weighted: np.ndarray
     weight: float
     weight_squares: float
     rows: np.ndarray | None
 
+    @classmethod
+    def of(cls, x: np.ndarray, w: np.ndarray) -> _Sums:
+        """Sums of trajectories [1, v] (units, 1 + dates × columns) with unit weights ``w``."""
+        few = x.shape[0] <= x.shape[1]
+        gram = None if few else x.T @ x
+        return cls(x.shape[0], gram, x[:, 1:].sum(axis=0), w @ x[:, 1:], w.sum(), w @ w, x if few else None)
+
+    @property
+    def products(self) -> np.ndarray:
+        return self.rows.T @ self.rows if self.gram is None else self.gram
+
     def __add__(self, other: _Sums) -> _Sums:
-        rows = None
-        if self.rows is not None and other.rows is not None and self.n + other.n <= self.gram.shape[0]:
-            rows = np.vstack([self.rows, other.rows])
+        few = self.rows is not None and other.rows is not None and self.n + other.n <= self.rows.shape[1]
         return _Sums(
-            self.n + other.n, self.gram + other.gram, self.total + other.total, self.weighted + other.weighted,
-            self.weight + other.weight, self.weight_squares + other.weight_squares, rows,
+            self.n + other.n, None if few else self.products + other.products, self.total + other.total, self.weighted + other.weighted,
+            self.weight + other.weight, self.weight_squares + other.weight_squares,
+            np.vstack([self.rows, other.rows]) if few else None,
         )  # fmt: skip
 
 
@@ -105,16 +121,44 @@ def block_of(panel: Panel, outcome: str, covariates: tuple[str, ...] = ()) -> Bl
     return Block(panel.unit_starts, panel.period_codes, values, panel.unit_regions, cohorts, weights)
 
 
+BLOCK_ROWS = 524_288
+"""Rows from which on a block is closed, at the end of a unit. Panels in memory and on disk are cut alike: their sums round alike."""
+
+
+def block_cuts(starts: np.ndarray) -> np.ndarray:
+    """Among first rows of units (ascending), those that open a new block, the first one included."""
+    cuts, at = [0], 0
+    while (at := int(np.searchsorted(starts, starts[at] + BLOCK_ROWS))) < starts.size:
+        cuts.append(at)
+    return starts[cuts]
+
+
+def split_block(block: Block) -> Iterator[Block]:
+    """The block in pieces of whole units of about :data:`BLOCK_ROWS` rows."""
+    rows = np.r_[block_cuts(block.starts), block.periods.size]
+    units = np.searchsorted(block.starts, rows)
+    for j in range(rows.size - 1):
+        r, u = slice(rows[j], rows[j + 1]), slice(units[j], units[j + 1])
+        yield Block(
+            block.starts[u] - rows[j], block.periods[r], block.values[r], block.regions[u], block.cohorts[u], block.weights[u],
+            None if block.dose is None else block.dose[r],
+        )  # fmt: skip
+
+
 def group_units(blocks: Iterable[Block]) -> list[Trajectories]:
     """Compress blocks of units to one :class:`Trajectories` per region × cohort × observed dates (× doses), sorted by these.
 
     Exact: likelihoods computed from the result equal those of the rows (the Gram matrix is what enters them). One pass; memory
     is that of one block plus (1 + dates × columns)² numbers per group.
     """
-    groups: dict[tuple[int, float, bytes, bytes], _Sums] = {}
-    for block in blocks:
-        for key, sums in _block_sums(block):
-            groups[key] = groups[key] + sums if key in groups else sums
+    return combine_sums(sums for block in blocks for sums in block_sums(block))
+
+
+def combine_sums(parts: Iterable[tuple[GroupKey, _Sums]]) -> list[Trajectories]:
+    """As :func:`group_units`, from the sums of all blocks, block by block in their order: rounding depends on the order."""
+    groups: dict[GroupKey, _Sums] = {}
+    for key, sums in parts:
+        groups[key] = groups[key] + sums if key in groups else sums
     return [_finish(key, groups[key]) for key in sorted(groups, key=_order)]
 
 
@@ -134,11 +178,12 @@ def _bytes(dose: np.ndarray | None) -> bytes:
     return b"" if dose is None else dose.astype(float).tobytes()
 
 
-def _order(key: tuple[int, float, bytes, bytes]) -> tuple:
+def _order(key: GroupKey) -> tuple:
     return key[0], key[1], np.frombuffer(key[2], np.int64).tolist(), np.frombuffer(key[3]).tolist()
 
 
-def _block_sums(block: Block) -> Iterator[tuple[tuple[int, float, bytes, bytes], _Sums]]:
+def block_sums(block: Block) -> Iterator[tuple[GroupKey, _Sums]]:
+    """Sums of the groups of one block, each with its region, cohort, dates and doses."""
     lengths = np.diff(np.r_[block.starts, block.periods.size])
     pattern, first_of_pattern = _date_patterns(block, lengths)
     if block.dose is not None:
@@ -199,13 +244,12 @@ def _sums(block: Block, units: np.ndarray, n_dates: int) -> _Sums:
     centred = values - values[:, :1]
     centred -= centred.mean(axis=1, keepdims=True)
     x[:, 1:] = centred.reshape(units.size, -1)
-    w = block.weights[units]
-    return _Sums(units.size, x.T @ x, x[:, 1:].sum(axis=0), w @ x[:, 1:], w.sum(), w @ w, x if units.size <= x.shape[1] else None)
+    return _Sums.of(x, block.weights[units])
 
 
-def _finish(key: tuple[int, float, bytes, bytes], sums: _Sums) -> Trajectories:
+def _finish(key: GroupKey, sums: _Sums) -> Trajectories:
     dates = np.frombuffer(key[2], dtype=np.int64)
-    shape = (dates.size, (sums.gram.shape[0] - 1) // dates.size)
+    shape = (dates.size, sums.total.size // dates.size)
     factor = sums.rows if sums.rows is not None else _gram_factor(sums.gram)
     return Trajectories(
         key[0], key[1], dates, factor[:, 0], factor[:, 1:].reshape(-1, *shape), sums.n, (sums.total / sums.n).reshape(shape),

@@ -184,7 +184,7 @@ def estimates_of(
     """:func:`bayes.did.effects.estimates` of a model's draws, in the units that dose and estimand ask for."""
     dataset, base, label, words = _in_units(dataset, spec, panel, collapsed, estimand, weights)
     regions = tuple(panel.regions.tolist())
-    if (panel.unit_cohort_codes < panel.n_periods).sum() == 1:
+    if sum(g.n for g in collapsed.groups if np.isfinite(g.cohort)) == 1:
         words = "; ".join(filter(None, [words, _ONE_TREATED]))
     found = effects.estimates(dataset, by, base, weights, level, extrapolate, regions, source, **meta)
     if label == base and not words:

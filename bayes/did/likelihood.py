@@ -111,10 +111,10 @@ def _random_columns(p: int, k: int, basis: Basis | None) -> Callable:
     names = component_names(basis) if basis is not None else ()
     matrix = np.zeros((k - p, 0)) if basis is None else basis.matrix
     blocks = [matrix[:, basis.component == c] for c in names] if basis is not None else []
-    covariances = jnp.asarray(np.stack([b @ b.T for b in blocks]).reshape(len(names), -1) if names else np.zeros((0, 0)))
+    covariances = np.stack([b @ b.T for b in blocks]).reshape(len(names), -1) if names else np.zeros((0, 0))
     member = np.array([names.index(c) for c in basis.component], dtype=int) if names else np.zeros(0, dtype=int)
     m = min(matrix.shape[1], k - p) if "cell" in names else matrix.shape[1]
-    ridge = jnp.diag(jnp.r_[jnp.zeros(p), jnp.ones(m)])
+    ridge = np.diag(np.r_[np.zeros(p), np.ones(m)])
 
     def factor(variances):
         if matrix.shape[1] > m:

@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes.arguments import check, checked
 from bayes.did.cells import COMPONENTS
 from bayes.did.cross_products import UnitColumns
 from bayes.did.draws import posterior_dataset, prior_dataset, sampled_scales
 from bayes.did.fit import DiDFit
-from bayes.did.groups import Block, block_of, group_units
+from bayes.did.groups import Block, Trajectories, block_of, group_units, split_block
 from bayes.did.intensity import product_name, refuse_collinear_moderators, refuse_extensions, warn_of_constant_dose, with_intensity
-from bayes.did.pymc_models import collapsed_model, rows_model
+from bayes.did.pymc_models import collapsed_model, collapsed_posterior, rows_model
 from bayes.did.state import CollapsedPanel, collapse
 from bayes.did.student_t import rows_posterior
 from bayes.errors import SpecificationError
-from bayes.inference.sampling import SamplerOptions
+from bayes.executors import Executor
+from bayes.inference.sampling import SamplerOptions, single_threaded_algebra
 from bayes.mechanism.covariate_check import warn_of_affected_covariates
 from bayes.panel import Panel
 from bayes.priors import DID_PRIORS, Prior, resolve
+from bayes.scan import ScannedPanel
 from bayes.specification import from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -170,20 +173,36 @@ class StaggeredDiD:
             return ()
         return ("level",) if self.pooling == "complete" else ("level", *(c for c in COMPONENTS if c in self.pooling))
 
-    def collapse(self, panel: Panel) -> CollapsedPanel:
-        """Cross-products of the panel, in one pass over its rows. Raises the panel's errors and :class:`CollinearColumnsError`."""
-        return self.collapse_blocks([self.block(panel)], panel.n_periods, int(panel.periods[0]), panel.step, panel.regions.tolist())
+    @single_threaded_algebra()
+    def collapse(self, panel: Panel | ScannedPanel, executor: Executor | None = None) -> CollapsedPanel:
+        """Cross-products of the panel, in one pass over its rows; rows on disk may be summed by a ``dask.distributed.Client``'s workers.
+
+        Raises the panel's errors and :class:`CollinearColumnsError`.
+        """
+        check("collapse", "executor", executor, ["Executor", "None"])
+        if isinstance(panel, ScannedPanel):
+            from bayes.did.scanned import collapse_scanned
+
+            return collapse_scanned(self, panel, executor)
+        blocks = split_block(self.block(panel))
+        return self.collapse_blocks(blocks, panel.n_periods, int(panel.periods[0]), panel.step, panel.regions.tolist())
 
     def block(self, panel: Panel) -> Block:
-        """The rows of a panel in the form that :meth:`collapse_blocks` takes."""
+        """The rows of a panel in the form that :meth:`collapse_blocks` takes. They must be in memory."""
         if panel.first_treated is None:
             raise SpecificationError("The panel has no treatment timing. Give first_treated= or treated= to Panel.from_frame.")
         return with_intensity(block_of(panel, self.outcome, self.covariates), panel, self)
 
+    @single_threaded_algebra()
     def collapse_blocks(self, blocks, n_periods: int, period_start: int, step: int, regions: Sequence[str]) -> CollapsedPanel:
         """As :meth:`collapse`, from blocks of whole units, for panels that come in pieces."""
+        return self.collapse_groups(group_units(blocks), n_periods, period_start, step, regions)
+
+    def collapse_groups(
+        self, groups: Sequence[Trajectories], n_periods: int, period_start: int, step: int, regions: Sequence[str]
+    ) -> CollapsedPanel:
+        """As :meth:`collapse`, from sums by region × cohort × observed dates (:func:`bayes.did.groups.group_units`)."""
         unit_columns = UnitColumns(self.unit_effects == "random-treatment", self.unit_trends)
-        groups = group_units(blocks)
         if groups[0].mean.shape[1] != len(self.regressors) + 1 or (groups[0].dose is None) != (self.dose is None):
             raise SpecificationError("The blocks do not carry this model's covariates, moderators and dose. Use StaggeredDiD.block(panel).")
         collapsed = collapse(
@@ -216,16 +235,18 @@ class StaggeredDiD:
             return rows_model(self, self.collapse(panel), self.block(panel))
         raise SpecificationError(f"form={form!r} does not exist. Choose 'rows' or 'collapsed'.")
 
+    @checked
     def fit(
-        self, panel: Panel, seed: int = 0, *, sampler: str = "nutpie", draws: int = 1000, tune: int = 300, chains: int = 4,
+        self, panel: Panel | ScannedPanel, seed: int = 0, *, sampler: str = "nutpie", draws: int = 1000, tune: int = 300, chains: int = 4,
         target_accept: float = 0.8, cores: int | None = None, progress: bool | None = None, cache: str | Path | None = None,
+        executor: Executor | None = None,
     ) -> DiDFit:  # fmt: skip
         """Sample the posterior.
 
         Parameters
         ----------
-        panel : Panel
-            With treatment timing.
+        panel : Panel or ScannedPanel
+            With treatment timing. Rows on disk (:meth:`bayes.Panel.scan`) are read once and give the numbers of the same rows in memory.
         seed : int
             The same seed, data and versions give the same draws.
         sampler : str
@@ -240,6 +261,9 @@ class StaggeredDiD:
             Show the two phases, compiling and sampling; by default on a terminal only.
         cache : path, optional
             Folder of fits keyed by model, data, options and versions: an unchanged fit is read back instead of sampled.
+        executor : dask.distributed.Client, optional
+            Its workers sum rows that are on disk, each a part, with the same result (docs/scaling.md). Rows in memory are summed here;
+            chains run here.
 
         Returns
         -------
@@ -254,9 +278,7 @@ class StaggeredDiD:
             The gate failed.
         """
         options = SamplerOptions(sampler, draws, tune, chains, target_accept, seed, cores, progress)
-        used = self._needed(panel)
-        warn_of_constant_dose(self, used)
-        warn_of_affected_covariates(used, self.covariates, self.anticipation)
+        used = self._checked(panel, progress, executor)
         from bayes.inference.files import cached
 
         return cached(self, used, options, cache, lambda: self._sample(used, options))
@@ -314,7 +336,7 @@ class StaggeredDiD:
         collapsed = self.collapse(panel)
         names, priors = self.parameters(collapsed), self.resolved_priors()
         if self.likelihood == "normal":
-            samples = sample(collapsed_model(self, collapsed), options)
+            samples = sample(collapsed_posterior(self, collapsed), options)
             posterior = posterior_dataset({n: samples.draws[n] for n in names}, collapsed, priors, options.seed)
         else:
             samples = sample(rows_model(self, collapsed, self.block(panel)), options)
@@ -325,10 +347,26 @@ class StaggeredDiD:
         tree.attrs["meta"] = describe_run(self, panel, options, samples, datetime.now(UTC))
         return DiDFit(self, panel, tree)
 
-    def _needed(self, panel: Panel) -> Panel:
-        """The panel with index, outcome, covariates and weights only, in a fixed order; rows untouched."""
+    def _checked(self, panel: Panel | ScannedPanel, progress: bool | None, executor: Executor | None = None) -> Panel | ScannedPanel:
+        """:meth:`_needed`, with warnings about dose and covariates."""
+        used = self._needed(panel, progress, executor)
+        if isinstance(used, ScannedPanel):
+            from bayes.did.scanned import warn_of_affected_columns
+
+            warn_of_affected_columns(used, self.covariates, self.anticipation)
+        else:
+            warn_of_constant_dose(self, used)
+            warn_of_affected_covariates(used, self.covariates, self.anticipation)
+        return used
+
+    def _needed(self, panel: Panel | ScannedPanel, progress: bool | None = None, executor: Executor | None = None) -> Panel | ScannedPanel:
+        """The panel with index, outcome, covariates and weights only, in a fixed order; rows untouched. Of rows on disk, their sums."""
         from dataclasses import replace
 
+        if isinstance(panel, ScannedPanel):
+            from bayes.did.scanned import with_sums
+
+            return with_sums(self, panel, progress, executor)
         self.block(panel)
         roles = [panel.unit, panel.time, panel.region, panel.first_treated, panel.weights]
         roles += [self.outcome, *self.covariates, self.dose, *self.moderators]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
+from bayes.arguments import checked
 from bayes.did.spatial import Neighbours, moran_moments, moran_statistic, spatial_weights
 from bayes.did.unit_algebra import prepared
 from bayes.errors import SpecificationError
@@ -60,6 +61,7 @@ class MoranTest:
 
 
 @single_threaded_algebra()
+@checked
 def moran_test(
     fit: DiDFit, neighbours: Neighbours, *, draws: int = 200, permutations: int = 999, seed: int = 0, level: float = 0.95,
     row_standardised: bool = True, outside: str = "refuse",

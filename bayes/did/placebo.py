@@ -32,6 +32,7 @@ from bayes.errors import AffectedCovariateWarning, ConvergenceWarning, SetAsideW
 from bayes.estimates import KEYS
 from bayes.inference.sampling import single_threaded_algebra
 from bayes.panel import Panel
+from bayes.replicates import Record
 from bayes.validation import one_of, whole_number
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def permuted_cohorts(
     else:
         actual, start = _with_own_dates(spec, block, panel, labels, options), start_of(refitted, fake[0])
     clock.append(time.perf_counter())
-    found = refit_all(refitted, fake, averages, start, options.cores, options.progress)
+    record = _record_of(spec, panel, options, {"within": within, "among": among, "seed": seed}, fake)
+    found = refit_all(refitted, fake, averages, start, options.cores, options.progress, record, options.executor)
     clock.append(time.perf_counter())
     dates = np.full((panel.n_units, n), np.nan)
     dates[pool] = _calendar(panel, positions[fake.T])
@@ -103,6 +105,16 @@ def permuted_cohorts(
             "compile_seconds": clock[1] - clock[0], "refit_seconds": clock[2] - clock[1]}  # fmt: skip
     out = result_of(spec, "cohorts", actual, found, [f"placebo {k}" for k in range(1, n + 1)], labels, panel, dates, options, meta)
     return replace(out, meta={**meta, "verdict": _cohort_words(out, meta, pool.size)})
+
+
+def _record_of(spec: StaggeredDiD, panel: Panel, options: Options, drawn: dict[str, Any], fake: np.ndarray) -> Record | None:
+    """Where finished refits are kept, by all that they depend on."""
+    if options.resume is None:
+        return None
+    from bayes.inference.files import data_hash
+
+    chosen = {"by": options.by, "estimand": options.estimand, "weights": options.weights}
+    return Record.of(options.resume, "placebo", [spec.to_dict(), data_hash(panel), chosen, drawn], fake)
 
 
 def _calendar(panel: Panel, position: np.ndarray) -> np.ndarray:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from bayes.arguments import check
 from bayes.did import effects
 from bayes.did.refits import Refit
 from bayes.errors import ConvergenceWarning, SpecificationError, warn_user
 from bayes.estimates import KEYS, Estimates
+from bayes.executors import Executor
 from bayes.panel import Panel
 from bayes.validation import one_of, whole_number
 
@@ -146,19 +149,22 @@ def _quantile(values: np.ndarray, q: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Options:
-    """What is estimated: aggregation, estimand, weights; cores and progress of the refits."""
+    """What is estimated: aggregation, estimand, weights; cores, progress, record and executor of the refits."""
 
     by: str = "simple"
     estimand: str = "att"
     weights: str = "rows"
     cores: int | None = None
     progress: bool | None = None
+    resume: str | Path | None = None
+    executor: Executor | None = None
 
     def __post_init__(self) -> None:
         for name, allowed in (("by", effects.AGGREGATIONS), ("estimand", _ESTIMANDS), ("weights", ("rows", "panel"))):
             one_of(name, getattr(self, name), allowed)
         if self.cores is not None:
             whole_number("cores", self.cores)
+        check("placebo", "executor", self.executor, ["Executor", "None"])
 
 
 def result_of(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes.arguments import checked
 from bayes.did.cells import COMPONENTS
 from bayes.did.criticism import psis_loo, unit_log_likelihood
 from bayes.did.fit import DiDFit
@@ -72,6 +73,7 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(repr(name) for name in names)
 
 
+@checked
 def compare_pooling(
     panel: Panel, model: StaggeredDiD, poolings: Sequence[Any] = POOLINGS, *, method: str = "mode", seed: int = 0, draws: int = 1000,
     tune: int = 300, chains: int = 4, progress: bool | None = None,

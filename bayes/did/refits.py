@@ -7,9 +7,7 @@ twenty gradients, run on as many threads as there are cores, and does not depend
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -25,13 +23,16 @@ from bayes.did.moments import Averages, conditional_moments, term_weights
 from bayes.did.posterior import Hyperparameters
 from bayes.did.reassignment import ReassignableRows, Reassigned, prepare, reassign
 from bayes.did.state import CollapsedPanel
+from bayes.executors import Executor, Portable
 from bayes.inference.sampling import prepare_jax, single_threaded_algebra
-from bayes.progress import counted
+from bayes.replicates import Record, Replicate, run_replicates
 
 if TYPE_CHECKING:
     from bayes.did.model import StaggeredDiD
 
 _STEP = 1e-4
+_AT_A_TIME = 10
+"""Refits in one piece of work of an executor."""
 _LEAST_CURVATURE = 0.05
 """Smallest curvature of the log posterior in log scales or logit ρ that the first steps of a refit trust."""
 
@@ -200,9 +201,36 @@ def refit_at(panel: RefittedPanel, assigned: Reassigned, mode: Mode, averages: A
 
 @single_threaded_algebra()
 def refit_all(
-    panel: RefittedPanel, cohorts: np.ndarray, averages: Averages, start: Start, cores: int | None = None, progress: bool | None = None
-) -> list[Refit]:
-    """A refit for each row of ``cohorts`` (refits, units), in their order."""
-    with ThreadPoolExecutor(cores or os.cpu_count() or 1) as pool:
-        done = pool.map(lambda c: refit(panel, c, averages, start), cohorts)
-        return list(counted(done, len(cohorts), "Placebo refits", progress))
+    panel: RefittedPanel, cohorts: np.ndarray, averages: Averages, start: Start, cores: int | None = None, progress: bool | None = None,
+    record: Record | None = None, executor: Executor | None = None,
+) -> list[Refit]:  # fmt: skip
+    """A refit for each row of ``cohorts`` (refits, units), in their order; those in the record are not computed again."""
+    given = (panel.spec, panel.template, panel.rows, cohorts.astype(np.min_scalar_type(int(cohorts.max()))), averages, start)
+    replicate = Portable(_replicate, _prepared, given, (panel, cohorts, averages, start))
+    done = run_replicates(replicate, len(cohorts), record, cores, progress, "Placebo refits", executor, _AT_A_TIME)
+    return [_from_arrays(arrays, panel.spec.parameters(panel.template)) for arrays in done]
+
+
+def _replicate(state: tuple[RefittedPanel, np.ndarray, Averages, Start], k: int) -> Replicate:
+    panel, cohorts, averages, start = state
+    return _as_arrays(refit(panel, cohorts[k], averages, start))
+
+
+def _prepared(spec: StaggeredDiD, template: CollapsedPanel, rows: ReassignableRows, cohorts: np.ndarray, averages: Averages, start: Start):
+    """What :func:`_replicate` takes, in a process that has not compiled the density."""
+    prepare_jax()
+    panel = RefittedPanel(spec, template, rows, compiled_density(spec, template, rows))
+    return panel, cohorts.astype(np.int64), averages, start
+
+
+def _as_arrays(one: Refit) -> Replicate:
+    mode = one.mode
+    values = np.array(list(mode.values.values()))
+    return {"values": values, "converged": np.array(mode.converged), "gradient": np.array(mode.gradient),
+            "estimate": one.estimate, "sd": one.sd, "share": one.share, "rows": one.rows}  # fmt: skip
+
+
+def _from_arrays(arrays: Replicate, names: Sequence[str]) -> Refit:
+    values = dict(zip(names, arrays["values"].tolist(), strict=True))
+    mode = Mode(values, bool(arrays["converged"]), float(arrays["gradient"]))
+    return Refit(mode, *(arrays[name] for name in ("estimate", "sd", "share", "rows")))

@@ -145,13 +145,17 @@ def read_variant(variant: str) -> tuple[str, float] | None:
     return (found[1], float(found[2])) if found else None
 
 
+_LARGEST = 1e12
+"""Multiples and scales beyond this are no violations of trends any more, and their squares no numbers."""
+
+
 def checked_multiples(max_violation: float | Sequence[float]) -> np.ndarray:
     """M as an increasing array. Raises :class:`SpecificationError` unless they are finite and not negative."""
     try:
         m = np.atleast_1d(np.asarray(max_violation, dtype=float))
     except (TypeError, ValueError):
         m = np.array([np.nan])
-    if m.ndim != 1 or m.size == 0 or not np.isfinite(m).all() or (m < 0).any():
+    if m.ndim != 1 or m.size == 0 or not (m <= _LARGEST).all() or (m < 0).any():
         raise SpecificationError(f"max_violation must hold finite numbers ≥ 0, for example [0, 0.5, 1], got {max_violation!r}.")
     return np.unique(m)
 
@@ -160,7 +164,7 @@ def checked_prior(prior: str, scale: float | None, autocorrelation: float, proba
     """Raises :class:`SpecificationError` on words and numbers that :func:`violation_covariance` and the breakdown cannot use."""
     if prior not in PRIORS:
         raise SpecificationError(f"prior={prior!r} does not exist. Choose one of: {', '.join(PRIORS)}.")
-    if scale is not None and not (isinstance(scale, int | float | np.number) and np.isfinite(scale) and scale > 0):
+    if scale is not None and not (isinstance(scale, int | float | np.number) and 0 < scale <= _LARGEST):
         raise SpecificationError(
             f"scale must be a positive number in units of the outcome, or None to learn it from the leads, got {scale!r}."
         )

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes.arguments import check
 from bayes.comparison import Comparison, compare
 from bayes.did import intensity
 from bayes.did.choices import Choice, alternatives, defaults
@@ -24,6 +25,8 @@ from bayes.did.quick_mode import mode_of
 from bayes.did.state import CollapsedPanel
 from bayes.errors import ConvergenceWarning, DataError, SpecificationError, warn_user
 from bayes.estimates import Estimates
+from bayes.executors import Executor, Portable, mapped
+from bayes.inference.sampling import prepare_jax
 from bayes.panel import Panel
 from bayes.progress import counted
 
@@ -106,9 +109,10 @@ class _Refit:
 
 def variants_of(
     fit: DiDFit, asked: Mapping[str, Any], panel: Panel | None, combine: bool, method: str, by: str, estimand: str, level: float,
-    weights: str | None, draws: int, seed: int,
+    weights: str | None, draws: int, seed: int, executor: Executor | None = None,
 ) -> Variants:  # fmt: skip
     """What :meth:`bayes.did.fit.DiDFit.variants` does."""
+    check("variants", "executor", executor, ["Executor", "None"])
     if method not in ("mode", "nuts"):
         raise SpecificationError(f"method={method!r} does not exist. Choose 'mode' or 'nuts'.")
     if not isinstance(draws, int | np.integer) or isinstance(draws, bool) or draws < 2:
@@ -120,7 +124,7 @@ def variants_of(
     tables = {head.source: [_even(replace(full, frame=full.frame.assign(source=head.source)), draws)]}
     rows = {head.source: _row(head, base, fit.diagnose().passed)}
     seeds = np.random.SeedSequence(seed).generate_state(len(found)).tolist()
-    for variant, refitted in _refits(fit, found, method, int(draws), seeds):
+    for variant, refitted in _refits(_How(method, int(draws), _sampling(fit)), found, seeds, executor):
         rows[variant.source] = _row(variant, base, refitted is not None and refitted.converged)
         none = _unfitted(tables[head.source][0], variant)
         tables[variant.source] = [none] if refitted is None else [_even(t, draws) for t in _tables(fit, variant, refitted, how, base)]
@@ -210,15 +214,37 @@ def _changed(spec: StaggeredDiD, panel: Panel, changes: tuple[Choice, ...], chos
 # ── refits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _refits(fit: DiDFit, found: list[_Variant], method: str, draws: int, seeds: list[int]) -> Iterator[tuple[_Variant, _Refit | None]]:
+@dataclass(frozen=True)
+class _How:
+    """How variants are refitted: ``draws`` at the mode, or ``options`` of sampling."""
+
+    method: str
+    draws: int
+    options: dict[str, Any]
+
+
+def _refits(how: _How, found: list[_Variant], seeds: list[int], executor: Executor | None) -> Iterator[tuple[_Variant, _Refit | None]]:
     """Every variant in turn with its draws, counted on a terminal."""
-    for variant, seed in counted(zip(found, seeds, strict=True), len(found), "Variants"):
-        if variant.failure:
-            yield variant, None
-        elif method == "nuts" or variant.spec.likelihood != "normal":
-            yield variant, _sampled(fit, variant, seed)
-        else:
-            yield variant, _at_mode(variant, draws, seed)
+    jobs = list(zip(found, seeds, strict=True))
+    if executor is None:
+        refits: Iterator[_Refit | None] = (_refit(how, job) for job in jobs)
+    else:  # chains one after another: other variants have the other cores
+        refits = mapped(executor, Portable(_refit, _on_worker, (replace(how, options=how.options | {"cores": 1}),)), jobs)
+    yield from counted(zip(found, refits, strict=True), len(found), "Variants")
+
+
+def _on_worker(how: _How) -> _How:
+    prepare_jax()
+    return how
+
+
+def _refit(how: _How, job: tuple[_Variant, int]) -> _Refit | None:
+    variant, seed = job
+    if variant.failure:
+        return None
+    if how.method == "nuts" or variant.spec.likelihood != "normal":
+        return _sampled(how, variant, seed)
+    return _at_mode(variant, how.draws, seed)
 
 
 def _at_mode(variant: _Variant, draws: int, seed: int) -> _Refit:
@@ -227,9 +253,13 @@ def _at_mode(variant: _Variant, draws: int, seed: int) -> _Refit:
     return _Refit(draws_at_mode(variant.spec, collapsed, mode, draws, seed), collapsed, mode.converged)
 
 
-def _sampled(fit: DiDFit, variant: _Variant, seed: int) -> _Refit:
+def _sampling(fit: DiDFit) -> dict[str, Any]:
+    return {n: fit.meta[n] for n in ("sampler", "draws", "tune", "chains", "target_accept") if n in fit.meta}
+
+
+def _sampled(how: _How, variant: _Variant, seed: int) -> _Refit:
     """Full posterior, with the options of the headline; a row-level model warms up longer."""
-    options = {n: fit.meta[n] for n in ("sampler", "draws", "tune", "chains", "target_accept") if n in fit.meta}
+    options = dict(how.options)
     if variant.spec.likelihood != "normal":
         options["tune"] = max(1000, options.get("tune", 0))
     with warnings.catch_warnings():

@@ -67,7 +67,7 @@ class FrontierData:
 
     @property
     def n_units(self) -> int:
-        return self.output.shape[0]
+        return len(self.units)
 
     @property
     def n_regions(self) -> int:

@@ -14,6 +14,7 @@ from bayes.estimates import Estimates
 from bayes.frontier import draws, efficiency, elasticities, gap, policy, productivity
 from bayes.frontier.data import FrontierData, frontier_data
 from bayes.frontier.inefficiency import inefficiency_draws
+from bayes.inference.diagnostics import Diagnosis, diagnose
 from bayes.inference.fit import Fit
 from bayes.panel import Panel
 
@@ -23,9 +24,11 @@ class FrontierFit(Fit):
     """Posterior of a :class:`bayes.StochasticFrontier`.
 
     Attributes of :class:`Fit`; ``tree["posterior"]`` holds ``technology`` by region and term, scales of noise and inefficiency by region,
-    their means and between-region spreads, and what the panel form adds. Inefficiencies are not stored: they are drawn exactly, given each
-    posterior draw and the residuals, when they are asked for. ``by`` is one of ``all``, ``region``, ``unit``, ``period``, ``region:period``
-    and ``unit:period``; ``weights`` names a column that weights rows in means (default: the panel's weights, or equal).
+    their means and between-region spreads, and what the panel form adds. ``meta["method"]`` is ``nuts`` or ``surrogate``; a surrogate adds
+    ``k_hat``, ``k_hat_limit`` and ``effective_draws`` (of the importance weights, autocorrelation aside). Inefficiencies are not stored:
+    they are drawn exactly, given each posterior draw and the residuals, when they are asked for. ``by`` is one of ``all``, ``region``,
+    ``unit``, ``period``, ``region:period`` and ``unit:period``; ``weights`` names a column that weights rows in means (default: the
+    panel's weights, or equal).
     """
 
     kind: ClassVar[str] = "FrontierFit"
@@ -36,6 +39,12 @@ class FrontierFit(Fit):
         from bayes.frontier.model import StochasticFrontier
 
         return StochasticFrontier
+
+    @cached_property
+    def _diagnosis(self) -> Diagnosis:
+        """Of a surrogate also k-hat: R-hat, divergences and energy are then those of its chains, effective draws of what weights left."""
+        statistics = self.tree["sample_stats"].to_dataset()
+        return diagnose(self.posterior, statistics, self.meta.get("k_hat"), self.meta.get("k_hat_limit"))
 
     @cached_property
     def data(self) -> FrontierData:
@@ -83,6 +92,10 @@ class FrontierFit(Fit):
     def determinant_effects(self, by: str = "all", level: float = 0.95, weights: str | None = None) -> Estimates:
         """Marginal effect of each determinant on inefficiency and on log efficiency; for a 0/1 column the effect on rows with 1."""
         return self._table(efficiency.determinant_effects, by, level, weights)
+
+    def noise_effects(self, level: float = 0.95) -> Estimates:
+        """Effect of each noise determinant on ln σ_v, per unit of its column: ``log_noise_effect``."""
+        return self._table(efficiency.noise_effects, "all", level, None)
 
     def policy_effect(
         self, by: str = "all", level: float = 0.95, weights: str | None = None, determinant: str = policy.TREATED

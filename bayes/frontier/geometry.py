@@ -26,6 +26,7 @@ class Information:
         X'[X, y, 1] of the region's rows.
     units : array (R, K, K + 2)
         The same with every unit's rows summed first: what an effect shared by them takes away.
+    n_regions : int
     length : array (R,)
         Mean number of rows of a unit.
     residual_sd : float
@@ -36,6 +37,7 @@ class Information:
 
     rows: np.ndarray
     units: np.ndarray
+    n_regions: int
     length: np.ndarray
     residual_sd: float
     unit_sd: float
@@ -65,7 +67,7 @@ def information(data: FrontierData, unit_structure: bool, by_region: bool) -> In
         rows[r] = np.einsum("utk,utl->kl", x, z)
         units[r] = x.sum(axis=1).T @ z.sum(axis=1)
     length = data.rows_per_region / np.bincount(data.unit_region, minlength=data.n_regions)
-    return Information(rows, units, length, float(within), float(between))
+    return Information(rows, units, data.n_regions, length, float(within), float(between))
 
 
 def ols_residuals(data: FrontierData, by_region: bool) -> np.ndarray:

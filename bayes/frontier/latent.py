@@ -23,7 +23,7 @@ def latent_model(spec: StochasticFrontier, data: FrontierData):
 
     scales, rows = scaling(spec, data), data.mask > 0
     with pm.Model(coords=coords(spec, data) | {"row": np.arange(data.n_rows), "unit": [str(u) for u in data.units]}) as model:
-        p = scalar_parameters(spec, data, scales, readable=True)
+        p = scalar_parameters(spec, data, scales, first=None)
         p["technology"] = _technology(spec, data, scales)
         eps_at_zero = -likelihood.residuals(p["technology"], data)[rows] + data.output[rows]  # the frontier itself
         by_row = likelihood.row_parameters(p, spec, data, pytensor_algebra())

@@ -138,7 +138,7 @@ def by_unit(values: Any, data: FrontierData) -> Any:
 
 def _linear(coefficients: Any, columns: Any) -> Any:
     """Σ_q δ_q z_q, shape (…, U, T)."""
-    return sum(coefficients[..., q, None, None] * columns[q] for q in range(columns.shape[0]))
+    return sum(coefficients[..., q, None, None] * columns[q] for q in range(len(columns)))
 
 
 def _shared(eps: Any, rows: RowParameters, spec: StochasticFrontier, data: FrontierData, xp: Algebra) -> Any:

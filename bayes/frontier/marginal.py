@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes.frontier import likelihood
 from bayes.frontier.algebra import pytensor_algebra
+from bayes.frontier.arrays import Inputs, arrays_of, layout_of, over_variables
 from bayes.frontier.data import FrontierData
+from bayes.frontier.first_look import pilot
 from bayes.frontier.prior_scale import unit_mean_and_variance
 from bayes.frontier.scalars import Scaling, coords, scalar_parameters, scaling
 from bayes.frontier.support import SHARED, WITH_UNIT_EFFECTS
+from bayes.inference.programs import Prepared
 from bayes.pooling import random_variable
 
 if TYPE_CHECKING:
@@ -20,12 +25,34 @@ if TYPE_CHECKING:
 
 def marginal_model(spec: StochasticFrontier, data: FrontierData):
     """Inefficiency integrated out; coefficients and unit effects in the coordinates of :mod:`bayes.frontier.geometry`."""
+    return marginal_posterior(spec, data).model()
+
+
+def marginal_posterior(spec: StochasticFrontier, data: FrontierData) -> Prepared:
+    """The marginal form with the panel's columns, the priors and what places coordinates as data (:mod:`bayes.frontier.arrays`)."""
+    return posterior_over(spec, Inputs(data, scaling(spec, data), pilot(spec, data)))
+
+
+def posterior_over(spec: StochasticFrontier, whole: Inputs) -> Prepared:
+    """As :func:`marginal_posterior`, with priors and places of coordinates that may come from elsewhere than the data."""
+    return Prepared(layout_of(spec, whole), arrays_of(spec, whole), partial(_marginal_over, spec, whole))
+
+
+def model_with(spec: StochasticFrontier, whole: Inputs, log_likelihood: Callable[[dict[str, Any]], Any]):
+    """The marginal form with another log likelihood, a function of :data:`bayes.frontier.likelihood.Parameters`, under the same priors."""
+    return _marginal_over(spec, whole, arrays_of(spec, whole), log_likelihood)
+
+
+def _marginal_over(spec: StochasticFrontier, whole: Inputs, given: Mapping[str, Any], log_likelihood: Callable | None = None):
+    """The marginal form over given arrays: numbers become constants, PyTensor variables stay variables."""
     import pymc as pm
     import pytensor.tensor as pt
 
-    xp, scales = pytensor_algebra(), scaling(spec, data)
+    constant = isinstance(given["output"], np.ndarray)
+    used = whole if constant else over_variables(spec, whole, given)
+    xp, data, scales = pytensor_algebra(), used.data, used.scales
     with pm.Model(coords=coords(spec, data)) as model:
-        p = scalar_parameters(spec, data, scales)
+        p = scalar_parameters(spec, data, scales, used.first)
         mean_u, variance_u = _moments_of_inefficiency(spec, p)
         p["technology"], log_prior = _technology(spec, data, scales, p, mean_u, variance_u)
         pm.Deterministic("technology", p["technology"], dims=("region", "term"))
@@ -34,9 +61,10 @@ def marginal_model(spec: StochasticFrontier, data: FrontierData):
             p["unit_effect"], log_jacobian = _unit_effects(spec, data, p, mean_u, variance_u)
             pm.Deterministic("unit_effect", p["unit_effect"], dims="unit")
             pm.Potential("unit_effect_prior", pt.sum(likelihood.log_density_of_unit_effects(p, spec, xp)) + log_jacobian)
-        pm.Potential("likelihood", pt.sum(likelihood.log_likelihood_of_units(p, spec, data, xp)))
+        total = pt.sum(likelihood.log_likelihood_of_units(p, spec, data, xp)) if log_likelihood is None else log_likelihood(p)
+        pm.Potential("likelihood", total)
         if spec.monotonicity == "soft":
-            pm.Potential("monotonicity", likelihood.soft_monotonicity(p["technology"], spec, data, xp))
+            pm.Potential("monotonicity", likelihood.soft_monotonicity(p["technology"], spec, whole.data, xp))
     return model
 
 
@@ -88,10 +116,10 @@ def _gaussian_coordinates(name: str, n_groups: int, gram: Any, score: Any, scale
     import pytensor.tensor as pt
     from pytensor.tensor.linalg import cholesky, solve_triangular
 
-    n_terms = scales.technology_sd.size
+    n_terms = len(scales.technology_names)
     x = pm.Flat(name, shape=(n_groups, n_terms))
-    precision = scales.technology_sd**-2.0
-    factor = cholesky(gram + np.diag(precision))
+    precision = pt.as_tensor(scales.technology_sd) ** -2.0
+    factor = cholesky(gram + pt.diag(precision))
     half = solve_triangular(factor, (score + precision * scales.technology_mean)[..., None], lower=True)[..., 0]
     beta = solve_triangular(factor.mT, (half + x)[..., None], lower=False)[..., 0]
     log_prior = -0.5 * pt.sum(((beta - scales.technology_mean) / scales.technology_sd) ** 2)
@@ -104,13 +132,13 @@ def _pooled_technology(scales: Scaling, gram: Any, score: Any, spread: Any) -> t
     import pytensor.tensor as pt
     from pytensor.tensor.linalg import cholesky, solve_triangular
 
-    n_regions, n_terms = scales.information.rows.shape[:2]
+    n_regions, n_terms = scales.information.n_regions, len(scales.technology_names)
     x_mean, x = pm.Flat("technology_coordinate", shape=n_terms), pm.Flat("region_coordinate", shape=(n_regions, n_terms))
-    prior_precision = scales.technology_sd**-2.0
+    prior_precision = pt.as_tensor(scales.technology_sd) ** -2.0
     inner = cholesky(np.eye(n_terms) + spread[:, None] * gram * spread)  # (R, K, K)
     scaled_gram = solve_triangular(inner, spread[:, None] * gram, lower=True)
     scaled_score = solve_triangular(inner, (spread * score)[..., None], lower=True)[..., 0]
-    precision = np.diag(prior_precision) + pt.sum(gram - pt.matmul(scaled_gram.mT, scaled_gram), axis=0)
+    precision = pt.diag(prior_precision) + pt.sum(gram - pt.matmul(scaled_gram.mT, scaled_gram), axis=0)
     target = prior_precision * scales.technology_mean + pt.sum(score - pt.sum(scaled_gram * scaled_score[..., None], axis=1), axis=0)
     outer = cholesky(precision)
     half = solve_triangular(outer, target, lower=True)

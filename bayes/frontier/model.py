@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.frontier.checks import check_panel
 from bayes.frontier.data import FrontierData, frontier_data
 from bayes.frontier.policy import with_treatment
 from bayes.frontier.support import INEFFICIENCIES, MODELS, require_supported
+from bayes.frontier.surrogate import FrontierOptions, chosen_method, draw
 from bayes.frontier.technology import TIME
-from bayes.inference.sampling import SamplerOptions
 from bayes.panel import Panel
 from bayes.priors import FRONTIER_PRIORS, Prior, resolve
 from bayes.specification import from_plain, to_plain
@@ -156,6 +158,11 @@ class StochasticFrontier:
         return 1 if self.kind == "production" else -1
 
     @property
+    def target_accept(self) -> float:
+        """Default target acceptance of NUTS for this panel form."""
+        return _TARGET_ACCEPT.get(self.model, 0.85)
+
+    @property
     def pooled_parts(self) -> tuple[str, ...]:
         """What varies by region: parts of the model, all of them with ``pooling="none"``."""
         return {"none": POOLED_PARTS, "complete": ()}.get(self.pooling, self.pooling)
@@ -185,9 +192,11 @@ class StochasticFrontier:
             return latent_model(self, self.data(panel))
         raise SpecificationError(f"form={form!r} does not exist. Choose 'marginal' or 'latent'.")
 
+    @checked
     def fit(
-        self, panel: Panel, seed: int = 0, *, sampler: str = "blackjax", draws: int = 1000, tune: int = 500, chains: int = 4,
-        target_accept: float | None = None, cores: int | None = None, progress: bool | None = None, cache: str | Path | None = None,
+        self, panel: Panel, seed: int = 0, *, method: str = "auto", sampler: str = "blackjax", draws: int = 1000, tune: int = 500,
+        chains: int = 4, target_accept: float | None = None, cores: int | None = None, progress: bool | None = None,
+        cache: str | Path | None = None,
     ) -> FrontierFit:  # fmt: skip
         """Sample the posterior. Arguments as in :meth:`bayes.StaggeredDiD.fit`.
 
@@ -195,13 +204,31 @@ class StochasticFrontier:
         gradient from outside costs more than the gradient. ``target_accept`` defaults to 0.85; 0.95 where a unit has one
         inefficiency for all its rows, 0.98 for four components, whose skew-normal unit effects have a sharp edge.
 
+        Parameters
+        ----------
+        method : "auto", "nuts" or "surrogate"
+            ``surrogate``: the log likelihood expanded to second order at its maximum, under the exact hierarchical prior, and importance
+            weights with the exact likelihood; where their k-hat fails its gate, NUTS on all rows, with a warning. It exists for
+            ``model="pooled"`` with half-normal or exponential inefficiency. ``auto``: the surrogate from 30,000 rows on where it exists.
+
+        Raises
+        ------
+        SpecificationError, UnsupportedModelError
+            On another method, and ``method="surrogate"`` for a form that has none.
+
+        Warns
+        -----
+        SurrogateWarning
+            A surrogate was refused.
+
         Returns
         -------
         FrontierFit
             Also when the diagnostics gate fails; the verdict then heads every table.
         """
-        accept = target_accept if target_accept is not None else _TARGET_ACCEPT.get(self.model, 0.85)
-        options = SamplerOptions(sampler, draws, tune, chains, accept, seed, cores, progress)
+        accept = self.target_accept if target_accept is None else target_accept
+        by = chosen_method(self, panel.n_rows, method)
+        options = FrontierOptions(sampler, draws, tune, chains, accept, seed, cores, progress, by)
         panel = with_treatment(self, panel)
         check_panel(self, panel)
         used = self.needed(panel)
@@ -209,17 +236,15 @@ class StochasticFrontier:
 
         return cached(self, used, options, cache, lambda: self._sample(used, options))
 
-    def _sample(self, panel: Panel, options: SamplerOptions) -> FrontierFit:
+    def _sample(self, panel: Panel, options: FrontierOptions) -> FrontierFit:
         import xarray as xr
 
         from bayes.frontier.draws import posterior_dataset, prior_dataset
         from bayes.frontier.fit import FrontierFit
-        from bayes.frontier.marginal import marginal_model
         from bayes.inference.files import describe_run
-        from bayes.inference.sampling import sample
 
         data = frontier_data(self, panel)
-        samples = sample(marginal_model(self, data), options)
+        samples, record = draw(self, data, options)
         statistics = xr.Dataset({k: (("chain", "draw"), v) for k, v in samples.statistics.items()})
         tree = xr.DataTree.from_dict(
             {
@@ -228,7 +253,8 @@ class StochasticFrontier:
                 "prior": prior_dataset(self, data, options.seed),
             }
         )
-        tree.attrs["meta"] = describe_run(self, panel, options, samples, datetime.now(UTC))
+        meta = json.loads(describe_run(self, panel, options, samples, datetime.now(UTC)))
+        tree.attrs["meta"] = json.dumps(meta | record)
         return FrontierFit(self, panel, tree)
 
     def needed(self, panel: Panel) -> Panel:

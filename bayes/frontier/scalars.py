@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes.frontier.data import FrontierData
-from bayes.frontier.first_look import Pilot, pilot
+from bayes.frontier.first_look import Pilot
 from bayes.frontier.geometry import Information, information
 from bayes.frontier.prior_scale import scale_for_median
 from bayes.frontier.support import WITH_UNIT_EFFECTS
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class Scaling:
     """Priors in units of the data: mean and sd of each coefficient, prior and unit of its between-region sd, and the other priors."""
 
+    technology_names: tuple[str, ...]
     technology_mean: np.ndarray
     technology_sd: np.ndarray
     technology_spread: Prior
@@ -51,6 +52,7 @@ def scaling(spec: StochasticFrontier, data: FrontierData) -> Scaling:
         "persistent_scale": unit_scale,
     }
     return Scaling(
+        data.term_names,
         centre + np.array([p.parameters["mu"] for p in used]),
         np.array([p.parameters["sigma"] for p in used]),
         priors["technology_spread"],
@@ -67,16 +69,15 @@ def coords(spec: StochasticFrontier, data: FrontierData) -> dict[str, list]:
     return coords
 
 
-def scalar_parameters(spec: StochasticFrontier, data: FrontierData, scales: Scaling, readable: bool = False) -> dict[str, Any]:
+def scalar_parameters(spec: StochasticFrontier, data: FrontierData, scales: Scaling, first: Pilot | None) -> dict[str, Any]:
     """Random variables of everything but coefficients and unit effects, as the likelihood expects them (determinants standardised).
 
-    ``readable``: plain standard normal deviations of regions instead of the coordinates that are sampled.
+    ``first`` places the coordinates of regional scales; None: plain standard normal deviations of regions, the readable form.
     """
     import pymc as pm
     import pytensor.tensor as pt
 
     priors, p = scales.priors, {}
-    first = None if readable else pilot(spec, data)
     p["noise_scale"] = _regional_scale("noise", priors, first, spec, data)
     p["inefficiency_scale"] = _regional_scale("inefficiency", priors, first, spec, data)
     if spec.inefficiency == "truncated-normal":

@@ -1,4 +1,7 @@
-"""The gate that every fit passes or does not: R-hat, effective sample size, divergences, energy (Vehtari et al. 2021; Betancourt 2016)."""
+"""The gate that every fit passes or does not: R-hat, effective sample size, divergences, energy (Vehtari et al. 2021; Betancourt 2016).
+
+Draws from a surrogate that importance weights have corrected also pass k-hat (Vehtari et al. 2024).
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ class Diagnosis:
     divergences, draws : int
     worst : str
         The quantity with the fewest effective draws.
+    k_hat, k_hat_limit : float or None
+        Of importance weights, where draws come from a surrogate; R-hat, divergences and energy are then those of its chains.
     """
 
     passed: bool
@@ -36,12 +41,19 @@ class Diagnosis:
     divergences: int
     draws: int
     worst: str
+    k_hat: float | None = None
+    k_hat_limit: float | None = None
 
     @property
     def verdict(self) -> str:
         """One sentence for the head of tables and reports."""
         if self.passed:
             effective = min(self.ess_bulk_min, self.ess_tail_min)
+            if self.k_hat is not None:
+                return (
+                    f"Sampling passed its checks: surrogate, importance-corrected, k-hat {self.k_hat:.2f} ≤ {self.k_hat_limit:.2f}, "
+                    f"R-hat ≤ {self.rhat_max:.3f}, effective draws ≥ {effective:.0f}, no divergence, E-BFMI ≥ {self.bfmi_min:.2f}."
+                )
             return (
                 f"Sampling passed its checks: R-hat ≤ {self.rhat_max:.3f}, effective draws ≥ {effective:.0f}, "
                 f"no divergence, E-BFMI ≥ {self.bfmi_min:.2f}."
@@ -49,8 +61,8 @@ class Diagnosis:
         return "Sampling did NOT pass its checks; do not report these numbers. " + " ".join(self.failures)
 
 
-def diagnose(posterior: xr.Dataset, statistics: xr.Dataset) -> Diagnosis:
-    """Check every variable of ``posterior`` (dims chain, draw, …) against the gate.
+def diagnose(posterior: xr.Dataset, statistics: xr.Dataset, k_hat: float | None = None, k_hat_limit: float | None = None) -> Diagnosis:
+    """Check every variable of ``posterior`` (dims chain, draw, …) against the gate; ``k_hat`` and its limit where weights corrected it.
 
     Constant entries (nothing was sampled) are passed over. Pathologies that cannot be measured — non-finite draws, one chain — fail.
     """
@@ -76,7 +88,10 @@ def diagnose(posterior: xr.Dataset, statistics: xr.Dataset) -> Diagnosis:
     divergences = int(statistics["diverging"].sum())
     bfmi = float(np.min(array_stats.bfmi(statistics["energy"].to_numpy(), chain_axis=0, draw_axis=1)))
     failures = _failures(finite, rhat_max, bulk_min, tail_min, worst, divergences, bfmi)
-    return Diagnosis(not failures, failures, rhat_max, bulk_min, tail_min, bfmi, divergences, int(statistics["diverging"].size), worst)
+    if k_hat is not None and not k_hat <= k_hat_limit:
+        failures = (*failures, f"Importance weights are unreliable: k-hat {k_hat:.2f} > {k_hat_limit:.2f} (use method='nuts').")
+    draws = int(statistics["diverging"].size)
+    return Diagnosis(not failures, failures, rhat_max, bulk_min, tail_min, bfmi, divergences, draws, worst, k_hat, k_hat_limit)
 
 
 def _rhat(values: np.ndarray) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
@@ -18,41 +17,46 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes.errors import ConvergenceWarning, FitFileError
+from bayes.errors import CacheWarning, ConvergenceWarning, FitFileError, warn_user
 from bayes.inference.fit import Fit
 from bayes.panel import Panel
+from bayes.scan import ScannedPanel
+from bayes.writing import file_path, write_whole
 
 _FORMAT = "bayes-fit-1"
-_KINDS = {"DiDFit": "bayes.did.fit", "FrontierFit": "bayes.frontier.fit", "MediationFit": "bayes.mechanism.fit"}
+_SEAL = b"bayes-fit, BLAKE2b of the bytes before: "
+_DIGEST = 32
+_BLOCK = 2**20
+"""A fit's file ends with a checksum, which readers of netCDF pass over: a flipped bit in the draws would otherwise go unnoticed."""
+
+_KINDS = {
+    "DiDFit": "bayes.did.fit",
+    "FrontierFit": "bayes.frontier.fit",
+    "MediationFit": "bayes.mechanism.fit",
+    "CrossLaggedFit": "bayes.dynamics.fit",
+}
 """Classes a file may name, and where they live. Loading imports nothing else and executes nothing from the file."""
 
 
 def save_fit(fit: Fit, path: str | Path) -> Path:
     """Write ``fit`` to ``path`` through a temporary file in the same folder. Raises :class:`FitFileError`."""
-    path = Path(path)
+    path = file_path(path)
     head = {"format": _FORMAT, "kind": fit.kind, "model": fit.model.to_dict(), "panel": _panel_roles(fit.panel)}
     tree = xr.DataTree.from_dict(
         {
             **{name: node.to_dataset() for name, node in fit.tree.children.items()},
-            "panel": _frame_to_dataset(fit.panel.frame),
+            "panel": _panel_to_dataset(fit.panel),
             "set_aside": _frame_to_dataset(fit.panel.set_aside),
         }
     )
     tree.attrs = {"head": json.dumps(head), "meta": fit.tree.attrs["meta"]}
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.partial"
-        tree.to_netcdf(temporary, engine="h5netcdf")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise FitFileError(f"Cannot write the fit to {path}: {error}. Choose a folder that exists, is writable and has space.") from error
-    except (ValueError, TypeError) as error:
+        # Made in memory: the HDF5 library crashes the interpreter when the disk fills up under it.
+        content = bytes(tree.to_netcdf(None, engine="h5netcdf"))
+    except (ValueError, TypeError, RuntimeError, OSError) as error:
         raise FitFileError(f"Cannot write the fit to {path}: netCDF cannot hold some values ({error}). Correct text columns.") from error
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-    return path
+    seal = _SEAL + hashlib.blake2b(content, digest_size=_DIGEST).digest()
+    return write_whole(path, content + seal, "the fit", FitFileError)
 
 
 def load_fit(path: str | Path) -> Fit:
@@ -60,10 +64,11 @@ def load_fit(path: str | Path) -> Fit:
 
     Imports no sampler and executes nothing from the file. Raises :class:`FitFileError` when the file is missing, damaged or not a fit.
     """
-    path = Path(path)
+    path = file_path(path)
     if not path.is_file():
         raise FitFileError(f"There is no file {path}.")
     try:
+        _refuse_broken_seal(path)
         with xr.open_datatree(path, engine="h5netcdf") as stored:
             tree = stored.load()
         head = json.loads(tree.attrs["head"])
@@ -73,7 +78,8 @@ def load_fit(path: str | Path) -> Fit:
             )
         kind = getattr(import_module(_KINDS[head["kind"]]), head["kind"])
         model = kind.model_class().from_dict(head["model"])
-        panel = Panel(frame=_dataset_to_frame(tree["panel"]), set_aside=_dataset_to_frame(tree["set_aside"]), **head["panel"])
+        panel = _dataset_to_panel(tree, head["panel"])
+        _refuse_incomplete(tree, panel)
         groups = {name: node.to_dataset() for name, node in tree.children.items() if name not in ("panel", "set_aside")}
         clean = xr.DataTree.from_dict(groups)
         clean.attrs = {"meta": tree.attrs["meta"]}
@@ -84,6 +90,34 @@ def load_fit(path: str | Path) -> Fit:
     return kind(model, panel, clean)
 
 
+def _refuse_broken_seal(path: Path) -> None:
+    """Raises ``ValueError`` unless every byte is as it was written. HDF5 itself is not to be trusted with damaged files."""
+    size = path.stat().st_size - len(_SEAL) - _DIGEST
+    if size <= 0:
+        raise ValueError("it is cut off or no fit")
+    digest = hashlib.blake2b(digest_size=_DIGEST)
+    with path.open("rb") as file:
+        for start in range(0, size, _BLOCK):
+            digest.update(file.read(min(_BLOCK, size - start)))
+        seal = file.read()
+    if not seal.startswith(_SEAL):
+        raise ValueError("it is cut off or no fit")
+    if seal != _SEAL + digest.digest():
+        raise ValueError("its bytes are not those that were written")
+
+
+def _refuse_incomplete(tree: xr.DataTree, panel: Panel) -> None:
+    """Raises ``ValueError`` for a file that lacks what a fit rests on."""
+    lacking = {"posterior", "sample_stats"} - set(tree.children)
+    if lacking or not isinstance(json.loads(tree.attrs["meta"]), dict):
+        raise ValueError(f"no group {', '.join(sorted(lacking))}" if lacking else "no record of the run")
+    roles = {panel.unit, panel.time, panel.region, panel.first_treated, panel.weights} - {None}
+    if isinstance(panel, ScannedPanel):
+        return
+    if not roles <= set(panel.frame.columns):
+        raise ValueError(f"no column {sorted(roles - set(panel.frame.columns))} in its panel")
+
+
 def content_key(model: Any, panel: Panel, options: Any) -> str:
     """Hash of model, data, sampling options and versions: the same key means the same result."""
     chosen = {k: v for k, v in asdict(options).items() if k not in ("progress", "cores")}
@@ -92,8 +126,13 @@ def content_key(model: Any, panel: Panel, options: Any) -> str:
 
 
 def data_hash(panel: Panel) -> str:
-    """Hash of the panel's roles and of every value in its columns, in order."""
+    """Hash of the panel's roles and of every value in its columns, in order; of the sums over rows that stay on disk."""
     digest = hashlib.blake2b(json.dumps(_panel_roles(panel), sort_keys=True).encode(), digest_size=16)
+    if isinstance(panel, ScannedPanel):
+        for name, variable in _panel_to_dataset(panel).variables.items():
+            values = variable.to_numpy()
+            digest.update(str(name).encode() + (repr(values.tolist()).encode() if values.dtype == object else values.tobytes()))
+        return digest.hexdigest()
     for name in panel.frame.columns:
         digest.update(str(name).encode())
         digest.update(pd.util.hash_array(panel.frame[name].to_numpy(), categorize=True).tobytes())
@@ -109,7 +148,26 @@ def versions(sampler: str) -> dict[str, str]:
 
 
 def _panel_roles(panel: Panel) -> dict[str, Any]:
-    return {k: getattr(panel, k) for k in ("unit", "time", "region", "first_treated", "weights", "name")}
+    """What says how a panel is read; one whose rows stay on disk also has ``treated``."""
+    names = ("unit", "time", "region", "first_treated", "weights", "name", "note")
+    return {k: getattr(panel, k) for k in (*names, *(["treated"] if isinstance(panel, ScannedPanel) else []))}
+
+
+def _panel_to_dataset(panel: Panel | ScannedPanel) -> xr.Dataset:
+    if not isinstance(panel, ScannedPanel):
+        return _frame_to_dataset(panel.frame)
+    from bayes.did.saved_sums import sums_to_dataset
+
+    return sums_to_dataset(panel)
+
+
+def _dataset_to_panel(tree: xr.DataTree, roles: Mapping[str, Any]) -> Panel | ScannedPanel:
+    aside = _dataset_to_frame(tree["set_aside"])
+    if "treated" not in roles:
+        return Panel(frame=_dataset_to_frame(tree["panel"]), set_aside=aside, **roles)
+    from bayes.did.saved_sums import panel_of_dataset
+
+    return panel_of_dataset(tree["panel"], roles, aside)
 
 
 def _frame_to_dataset(frame: pd.DataFrame) -> xr.Dataset:
@@ -138,6 +196,13 @@ def _dataset_to_frame(node: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def _refuse_unwritable(folder: Path) -> None:
+    """A folder that cannot take a file is refused before hours of sampling, not after them."""
+    probe = folder / f".{secrets.token_hex(8)}.partial"
+    write_whole(probe, b"", "into the cache", FitFileError)
+    probe.unlink()
+
+
 def describe_run(model: Any, panel: Panel, options: Any, samples: Any, created: Any) -> str:
     """What a reader needs to repeat a run, as JSON: seed, sampler, options, data hash, versions, seconds of both phases."""
     meta = {k: v for k, v in asdict(options).items() if k not in ("progress", "cores")}
@@ -154,7 +219,8 @@ def describe_run(model: Any, panel: Panel, options: Any, samples: Any, created: 
 def cached(model: Any, panel: Panel, options: Any, folder: str | Path | None, sample: Callable[[], Fit]) -> Fit:
     """Read the fit with this content key from ``folder``, or sample and store it; warns when the diagnostics gate fails.
 
-    A damaged file in the cache is replaced. Without a folder nothing is read or written.
+    A damaged file in the cache is replaced. Without a folder nothing is read or written. Raises :class:`FitFileError` before sampling when
+    the folder cannot be written; when the disk fills up meanwhile, the fit comes back with a :class:`CacheWarning`.
     """
     fit = None
     path = Path(folder) / f"{content_key(model, panel, options)}.nc" if folder is not None else None
@@ -163,9 +229,14 @@ def cached(model: Any, panel: Panel, options: Any, folder: str | Path | None, sa
             stored = load_fit(path)
             fit = type(stored)(model, panel, stored.tree)
     if fit is None:
+        if path is not None:
+            _refuse_unwritable(path.parent)
         fit = sample()
         if path is not None:
-            save_fit(fit, path)
+            try:
+                save_fit(fit, path)
+            except FitFileError as error:
+                warn_user(f"The fit is not in the cache. {error}", CacheWarning)
     diagnosis = fit.diagnose()
     if not diagnosis.passed:
         warnings.warn(diagnosis.verdict, ConvergenceWarning, stacklevel=3)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from bayes.errors import SamplingError, SpecificationError
+from bayes.inference.compilation import keep_compiled_programs
+from bayes.inference.programs import Prepared, Program, program_of
+from bayes.progress import is_shown, on_terminal, say
 
 STATISTICS = ("diverging", "energy", "n_steps", "lp")
 """Sample statistics that every sampler reports: divergence flag, Hamiltonian energy, leapfrog steps, log posterior density."""
@@ -56,7 +58,7 @@ class SamplerOptions:
 
     @property
     def shows_progress(self) -> bool:
-        return sys.stderr.isatty() if self.progress is None else self.progress
+        return is_shown(self.progress)
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,14 @@ class Samples:
     sampling_seconds: float
 
 
-def sample(model: Any, options: SamplerOptions) -> Samples:
-    """Draw from the posterior of a PyMC model.
+def sample(posterior: Any, options: SamplerOptions) -> Samples:
+    """Draw from a posterior.
 
     Parameters
     ----------
-    model : pymc.Model
+    posterior : Prepared or pymc.Model
+        A :class:`bayes.inference.programs.Prepared` posterior is compiled once for all data of one layout; a PyMC model, whose data are
+        constants, each time.
     options : SamplerOptions
 
     Returns
@@ -88,18 +92,21 @@ def sample(model: Any, options: SamplerOptions) -> Samples:
         The sampler failed; its own message follows.
     """
     prepare_jax()
-    driver = SAMPLERS[options.sampler]
+    with single_threaded_algebra(), warnings.catch_warnings():
+        # Samplers warn about what the diagnostics gate reports anyway, and about their own internals.
+        warnings.simplefilter("ignore")
+        return drawn(posterior, options)
+
+
+def drawn(posterior: Any, options: SamplerOptions) -> Samples:
+    """:func:`sample` for batches on several threads, whose caller prepares JAX, holds the algebra to one thread and warnings back."""
     try:
-        with single_threaded_algebra(), warnings.catch_warnings():
-            # Samplers warn about what the diagnostics gate reports anyway, and about their own internals.
-            warnings.simplefilter("ignore")
-            raw = driver(model, options)
+        raw = SAMPLERS[options.sampler](posterior, options)
     except SpecificationError:
         raise
     except Exception as error:
         raise SamplingError(f"{options.sampler} stopped: {type(error).__name__}: {error}") from error
-    names = [v.name for v in [*model.free_RVs, *model.deterministics]]
-    draws = {name: np.asarray(raw.draws[name], dtype=float) for name in names}
+    draws = {name: np.asarray(values, dtype=float) for name, values in raw.draws.items()}
     kinds = {"diverging": bool, "n_steps": np.int64}
     statistics = {s: np.asarray(raw.statistics[s]).astype(kinds.get(s, float)) for s in STATISTICS}
     return Samples(draws, statistics, raw.compile_seconds, raw.sampling_seconds)
@@ -115,6 +122,7 @@ def prepare_jax() -> None:
     jax.config.update("jax_enable_x64", True)
     # Computed in the calling thread: chains of nutpie would otherwise queue for XLA's one thread instead of running side by side.
     jax.config.update("jax_cpu_enable_async_dispatch", False)
+    keep_compiled_programs()
     before = os.environ.get("NPROC")
     os.environ.setdefault("NPROC", "1")
     try:
@@ -140,15 +148,15 @@ def single_threaded_algebra() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _phase(label: str, options: SamplerOptions) -> Iterator[Callable[[], float]]:
-    """Time a phase and, on a terminal, say that it runs and how long it took."""
+    """Time a phase and, where progress is shown, say that it runs and how long it took."""
     start = time.perf_counter()
     if options.shows_progress:
-        print(f"{label} …", file=sys.stderr, end="\r", flush=True)
+        say(f"{label} …", stays=False)
     stop: list[float] = []
     yield lambda: stop[0]
     stop.append(time.perf_counter() - start)
     if options.shows_progress:
-        print(f"{label}: {stop[0]:.1f} s", file=sys.stderr, flush=True)
+        say(f"{label}: {stop[0]:.1f} s")
 
 
 @contextlib.contextmanager
@@ -168,84 +176,76 @@ def _cores(options: SamplerOptions) -> int:
     return min(options.chains, options.cores or os.cpu_count() or 1)
 
 
-def _nutpie(model: Any, options: SamplerOptions) -> Samples:
+def _nutpie(posterior: Any, options: SamplerOptions) -> Samples:
     import nutpie
 
     with _phase("Compiling (nutpie, JAX)", options) as compiling:
-        compiled = nutpie.compile_pymc_model(model, backend="jax", gradient_backend="jax")
-        compiled._make_logp_func()(np.zeros(compiled.n_dim))
+        program, data = program_of(posterior)
+        compiled = _with_nutpie(program, data)
+        compiled._make_logp_func()(np.zeros(compiled.n_dim), **compiled._shared_data)
     with _phase("Sampling", options) as sampling:
         tree = nutpie.sample(
             compiled, draws=options.draws, tune=options.tune, chains=options.chains, cores=_cores(options), seed=int(options.seed),
-            target_accept=options.target_accept, progress_bar=options.shows_progress,
+            target_accept=options.target_accept, progress_bar=on_terminal(options.progress),
         )  # fmt: skip
-    stats = tree["sample_stats"]
+    stats, found = tree["sample_stats"], tree["posterior"]
     statistics = {"diverging": stats["diverging"], "energy": stats["energy"], "n_steps": stats["n_steps"], "lp": stats["logp"]}
-    return Samples({k: v.to_numpy() for k, v in tree["posterior"].data_vars.items()}, statistics, compiling(), sampling())
+    return Samples({name: found[name].to_numpy() for name in program.names}, statistics, compiling(), sampling())
 
 
-def _pymc(model: Any, options: SamplerOptions) -> Samples:
+def _with_nutpie(program: Program, data: dict[str, np.ndarray]) -> Any:
+    """nutpie's model of a program with these data. Its starting points depend on the data too, through the program's shared variables."""
+    import jax.numpy as jnp
+    import nutpie
+
+    compiled = program.once("nutpie", lambda: nutpie.compile_pymc_model(program.model, backend="jax", gradient_backend="jax"))
+    if not data:
+        return compiled
+    first = compiled._make_initial_points
+
+    def initial_points(seed: int) -> np.ndarray:
+        with program.lock:
+            for name, variable in program.shared.items():
+                variable.set_value(data[name])
+            return first(seed)
+
+    used = {name: jnp.asarray(data[name]) for name in compiled._shared_data}
+    return replace(compiled.with_data(**used), _make_initial_points=initial_points)
+
+
+def _pymc(posterior: Any, options: SamplerOptions) -> Samples:
     import pymc as pm
 
+    model = posterior.model() if isinstance(posterior, Prepared) else posterior
     with _phase("Sampling (PyMC, compilation included)", options) as sampling, _quiet_log("pymc", options), model:
         tree = pm.sample(
             options.draws, tune=options.tune, chains=options.chains, cores=1, random_seed=int(options.seed), nuts_sampler="pymc",
-            target_accept=options.target_accept, progressbar=options.shows_progress, compute_convergence_checks=False,
+            target_accept=options.target_accept, progressbar=on_terminal(options.progress), compute_convergence_checks=False,
         )  # fmt: skip
-    stats = tree["sample_stats"]
-    return Samples({k: v.to_numpy() for k, v in tree["posterior"].data_vars.items()}, {s: stats[s] for s in STATISTICS}, 0.0, sampling())
+    stats, found = tree["sample_stats"], tree["posterior"]
+    draws = {name: found[name].to_numpy() for name in Program(model, {}).names}
+    return Samples(draws, {s: stats[s] for s in STATISTICS}, 0.0, sampling())
 
 
-@dataclass(frozen=True)
-class _JaxModel:
-    """A PyMC model as JAX functions of one flat unconstrained vector."""
-
-    log_density: Callable
-    constrain: Callable[[np.ndarray], dict[str, np.ndarray]]
-    start: np.ndarray
+def _starts(program: Program, data: dict[str, np.ndarray], options: SamplerOptions) -> np.ndarray:
+    """One start per chain: uniform ±1 around PyMC's initial point, shape (chains, parameters)."""
+    centre = program.centre(data)
+    return centre + np.random.default_rng(int(options.seed)).uniform(-1, 1, (options.chains, centre.size))
 
 
-def _jax_model(model: Any, options: SamplerOptions) -> _JaxModel:
-    """Log density, map to the model's variables, and one jittered start per chain (uniform ±1 around PyMC's initial point)."""
-    import jax
-    from pymc.sampling.jax import get_jaxified_graph
-
-    point = model.initial_point(random_seed=int(options.seed))
-    values = [np.asarray(point[v.name], dtype=float) for v in model.value_vars]
-    bounds = np.cumsum([0, *[v.size for v in values]])
-    # get_jaxified_logp(negative_logp=False) of PyMC 6 returns the density with its sign turned, so the graph is taken directly.
-    logp = get_jaxified_graph(inputs=model.value_vars, outputs=[model.logp()])
-
-    def parts(x):
-        return [x[bounds[i] : bounds[i + 1]].reshape(v.shape) for i, v in enumerate(values)]
-
-    outputs = model.unobserved_value_vars
-    wanted = [v for v in outputs if v.name in {r.name for r in [*model.free_RVs, *model.deterministics]}]
-    graph = get_jaxified_graph(inputs=model.value_vars, outputs=wanted)
-    batched = jax.jit(jax.vmap(lambda x: graph(*parts(x))))
-
-    def constrain(x: np.ndarray) -> dict[str, np.ndarray]:
-        flat = batched(x.reshape(-1, x.shape[-1]))
-        return {v.name: np.asarray(a).reshape(*x.shape[:-1], *a.shape[1:]) for v, a in zip(wanted, flat, strict=True)}
-
-    centre = np.concatenate([v.ravel() for v in values])
-    jitter = np.random.default_rng(int(options.seed)).uniform(-1, 1, (options.chains, centre.size))
-    return _JaxModel(lambda x: logp(*parts(x))[0], constrain, centre + jitter)
-
-
-def _numpyro(model: Any, options: SamplerOptions) -> Samples:
+def _numpyro(posterior: Any, options: SamplerOptions) -> Samples:
     import jax
     from numpyro.infer import MCMC, NUTS
 
     fields = ("diverging", "energy", "num_steps", "potential_energy")
     with _phase("Compiling (NumPyro)", options) as compiling:
-        jax_model = _jax_model(model, options)
-        kernel = NUTS(potential_fn=lambda x: -jax_model.log_density(x), target_accept_prob=options.target_accept)
+        program, data = program_of(posterior)
+        kernel = NUTS(potential_fn=lambda x: -program.log_density(x, data), target_accept_prob=options.target_accept)
         mcmc = MCMC(kernel, num_warmup=options.tune, num_samples=options.draws, num_chains=1, progress_bar=False, jit_model_args=False)
-        keys = jax.random.split(jax.random.PRNGKey(int(options.seed)), options.chains)
+        keys, starts = jax.random.split(jax.random.PRNGKey(int(options.seed)), options.chains), _starts(program, data, options)
     runs = []
     with _phase("Sampling (compilation of the loop included)", options) as sampling:
-        for key, start in zip(keys, jax_model.start, strict=True):
+        for key, start in zip(keys, starts, strict=True):
             mcmc.run(key, init_params=start, extra_fields=fields)
             runs.append((np.asarray(mcmc.get_samples()), {f: np.asarray(v) for f, v in mcmc.get_extra_fields().items()}))
             mcmc.post_warmup_state = None
@@ -256,36 +256,46 @@ def _numpyro(model: Any, options: SamplerOptions) -> Samples:
         "n_steps": stats["num_steps"],
         "lp": -stats["potential_energy"],
     }
-    return Samples(jax_model.constrain(np.stack([r[0] for r in runs])), statistics, compiling(), sampling())
+    return Samples(program.constrain(np.stack([r[0] for r in runs]), data), statistics, compiling(), sampling())
 
 
-def _blackjax(model: Any, options: SamplerOptions) -> Samples:
-    import blackjax
+def _blackjax(posterior: Any, options: SamplerOptions) -> Samples:
     import jax
 
     with _phase("Compiling (BlackJAX)", options) as compiling:
-        jax_model = _jax_model(model, options)
-
-        def chain(key, start):
-            warm, run = jax.random.split(key)
-            adaptation = blackjax.window_adaptation(blackjax.nuts, jax_model.log_density, target_acceptance_rate=options.target_accept)
-            (state, parameters), _ = adaptation.run(warm, start, num_steps=options.tune)
-            step = blackjax.nuts(jax_model.log_density, **parameters).step
-
-            def one(state, key):
-                state, info = step(key, state)
-                return state, (state.position, info.is_divergent, info.energy, info.num_integration_steps, state.logdensity)
-
-            return jax.lax.scan(one, state, jax.random.split(run, options.draws))[1]
-
-        keys = jax.random.split(jax.random.PRNGKey(int(options.seed)), options.chains)
-        compiled = jax.jit(chain).lower(keys[0], jax_model.start[0]).compile()
+        program, data = program_of(posterior)
+        keys, starts = jax.random.split(jax.random.PRNGKey(int(options.seed)), options.chains), _starts(program, data, options)
+        shape = (options.draws, options.tune, options.target_accept)
+        compiled = program.once(("blackjax", *shape), lambda: jax.jit(_chain(program, *shape)).lower(keys[0], starts[0], data).compile())
     # Computed in the calling thread (see prepare_jax), so as many chains as threads run side by side.
     with _phase("Sampling", options) as sampling, ThreadPoolExecutor(_cores(options)) as pool:
-        runs = list(pool.map(lambda key, start: jax.block_until_ready(compiled(key, start)), keys, jax_model.start))
+        runs = list(pool.map(lambda key, start: jax.block_until_ready(compiled(key, start, data)), keys, starts))
     position, diverging, energy, steps, lp = (np.stack([np.asarray(r[j]) for r in runs]) for j in range(5))
     statistics = {"diverging": diverging, "energy": energy, "n_steps": steps, "lp": lp}
-    return Samples(jax_model.constrain(position), statistics, compiling(), sampling())
+    return Samples(program.constrain(position, data), statistics, compiling(), sampling())
+
+
+def _chain(program: Program, draws: int, tune: int, target_accept: float) -> Callable:
+    """One chain of BlackJAX's NUTS, warm-up included, as a JAX function of key, start and data."""
+    import blackjax
+    import jax
+
+    def chain(key, start, data):
+        def log_density(x):
+            return program.log_density(x, data)
+
+        warm, run = jax.random.split(key)
+        adaptation = blackjax.window_adaptation(blackjax.nuts, log_density, target_acceptance_rate=target_accept)
+        (state, parameters), _ = adaptation.run(warm, start, num_steps=tune)
+        step = blackjax.nuts(log_density, **parameters).step
+
+        def one(state, key):
+            state, info = step(key, state)
+            return state, (state.position, info.is_divergent, info.energy, info.num_integration_steps, state.logdensity)
+
+        return jax.lax.scan(one, state, jax.random.split(run, draws))[1]
+
+    return chain
 
 
 SAMPLERS: dict[str, Callable[[Any, SamplerOptions], Samples]] = {

@@ -19,11 +19,13 @@ _HOMES: dict[str, str] = {
     "theil": "bayes.measure._inequality",
     "dagum_gini": "bayes.measure._inequality",
     "credit_balance": "bayes.measure._credit",
+    "trend_growth": "bayes.measure._trend",
     "sigma_convergence": "bayes.measure._sigma",
     "beta_convergence": "bayes.measure._convergence",
     "log_t": "bayes.measure._clubs",
     "convergence_clubs": "bayes.measure._clubs",
     "markov_transitions": "bayes.measure._markov",
+    "moments": "bayes.measure._moments",
 }
 
 __all__ = [*_HOMES]

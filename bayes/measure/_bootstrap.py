@@ -8,17 +8,17 @@ of threads.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from bayes.executors import Executor, Portable
 from bayes.measure._quantities import Production
 from bayes.measure._technologies import Quantities, Returns, Technology, directional, directional_by_reference, radial_direction
-from bayes.progress import counted
-from bayes.validation import whole_number
+from bayes.replicates import Record, Replicate, run_replicates
 
 CHUNK = 50
 """Replicates that are solved together."""
@@ -26,6 +26,7 @@ FEWEST = 100
 """Replicates below which an interval's ends are guesses."""
 ON_FRONTIER = 1e-8
 """A distance within this of 1 is a unit on the frontier."""
+_ALONE = "draws"
 NO_SPREAD = "no bootstrap: every unit is on the frontier, or there are too few to resample from"
 
 
@@ -101,7 +102,7 @@ def own_distances(technology: Technology, orientation: str) -> np.ndarray:
 
 def score_draws(
     production: Production, reference: str, orientation: str, returns: Returns, weak: bool, replicates: int, seed: int,
-    cores: int | None = None, progress: bool | None = None,
+    cores: int | None = None, progress: bool | None = None, resume: str | Path | None = None, executor: Executor | None = None,
 ) -> ScoreDraws:  # fmt: skip
     """Bias-corrected draws of radial scores by the homogeneous bootstrap of Simar & Wilson (1998, Management Science 44(1)).
 
@@ -124,7 +125,8 @@ def score_draws(
         for chunk in chunks(replicates):
             jobs.append((technology, evaluated, own, at, bandwidth, orientation, seeds_of(seed, number, chunk)))
             targets.append((chunk, rows))
-    for (chunk, rows), found in zip(targets, in_threads(_scores_of_chunk, jobs, cores, progress), strict=True):
+    record = record_of(resume, "dea", production, [reference, orientation, returns.value, weak, replicates, seed])
+    for (chunk, rows), found in zip(targets, in_chunks(_scores_of_chunk, jobs, cores, progress, record, executor), strict=True):
         draws[chunk.start : chunk.stop, rows] = found
     return ScoreDraws(draws, reasons, bandwidths)
 
@@ -151,8 +153,29 @@ def seeds_of(seed: int, number: int, chunk: range) -> list[np.random.SeedSequenc
     return [np.random.SeedSequence(seed, spawn_key=(number, r)) for r in chunk]
 
 
-def in_threads(work: Callable, jobs: Sequence[tuple], cores: int | None, progress: bool | None) -> Iterator:
-    """Results in the order of the jobs. Chunks are array work that lets other threads run, so that no processes are needed."""
-    threads = (os.cpu_count() or 1) if cores is None else whole_number("cores", cores, 1)
-    with ThreadPoolExecutor(threads) as pool:
-        yield from counted(pool.map(lambda job: work(*job), jobs), len(jobs), "Bootstrap", progress)
+def record_of(resume: str | Path | None, kind: str, production: Production, determined_by: Sequence[Any]) -> Record | None:
+    """Where finished chunks are kept, by the quantities and all options that they depend on."""
+    if resume is None:
+        return None
+    q, panel = production.quantities, production.panel
+    return Record.of(resume, kind, list(determined_by), q.inputs, q.outputs, q.bads, panel.unit_codes, production.period)
+
+
+def in_chunks(
+    work: Callable, jobs: Sequence[tuple], cores: int | None, progress: bool | None, record: Record | None = None,
+    executor: Executor | None = None,
+) -> list:  # fmt: skip
+    """Results in the order of the jobs. Chunks are array work that lets other threads run, so that one machine needs no processes."""
+    replicate = Portable(_job, _work_and_jobs, (work, jobs))
+    done = run_replicates(replicate, len(jobs), record, cores, progress, "Bootstrap", executor)
+    return [found.get(_ALONE, found) for found in done]
+
+
+def _work_and_jobs(work: Callable, jobs: Sequence[tuple]) -> tuple[Callable, Sequence[tuple]]:
+    return work, jobs
+
+
+def _job(state: tuple[Callable, Sequence[tuple]], k: int) -> Replicate:
+    work, jobs = state
+    found = work(*jobs[k])
+    return found if isinstance(found, dict) else {_ALONE: found}

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.linalg import solveh_banded
 from scipy.special import ndtri
 
+from bayes.arguments import checked
 from bayes.errors import MissingValueError, NoVariationError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._clubs_search import Rules, find_clubs, membership, merge_clubs
@@ -25,6 +26,7 @@ FILTERS = (None, "hp")
 GROUPINGS = ("all", "region")
 
 
+@checked
 def log_t(
     panel: Panel, values: str | Estimates, discard: float = 1 / 3, by: str = "all", critical: float = -1.65, errors: str = "phillips-sul",
     filter: str | None = None, smoothing: float = 400.0, level: float = 0.95,
@@ -90,6 +92,7 @@ def log_t(
     )  # fmt: skip
 
 
+@checked
 def convergence_clubs(
     panel: Panel, values: str | Estimates, discard: float = 1 / 3, critical: float = -1.65, sieve_critical: float = 0.0,
     increase: float | None = 0.1, merge: str = "phillips-sul-2009", errors: str = "phillips-sul", filter: str | None = None,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.errors import ConvergenceWarning, ProductivityWarning, SpecificationError, warn_user
 from bayes.estimates import Estimates
 from bayes.inference.diagnostics import Diagnosis, diagnose
@@ -28,6 +29,7 @@ CUT = (
 _FRONTIER = ("efficiency", "ec")
 
 
+@checked
 def beta_convergence(
     panel: Panel, values: str | Estimates, conditional_on: Sequence[str] = (), by: str = "all", horizon: int | None = None,
     form: str = "cross-section", growth: str | Estimates | None = None, log: bool = True, level: float = 0.95,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.errors import DataError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._rows import Rows, read_together
@@ -24,6 +25,7 @@ CONVENTION = "coupling is 1 when all systems are equal, at any level; developmen
 CUTS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
 
 
+@checked
 def coupling_coordination(
     panel: Panel, systems: Sequence[str | Estimates], weights: Sequence[float] | None = None, level: float = 0.95
 ) -> Estimates:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.estimates import Estimates
 from bayes.measure._rows import Rows, read_together
 from bayes.panel import Panel
@@ -15,6 +16,7 @@ CONVENTION = "positive shares: funds leave; net_siphon_share and net_flow_share 
 RATIO_NOTE = "prob_positive is P(> 1)"
 
 
+@checked
 def credit_balance(panel: Panel, loans: str | Estimates, deposits: str | Estimates, by: str = "region", level: float = 0.95) -> Estimates:
     """Where deposits are lent: by region (or unit) and period, over all periods, and for the panel as a whole.
 

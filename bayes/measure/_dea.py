@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bayes.aggregation import AGGREGATIONS
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
+from bayes.executors import Executor
 from bayes.measure._bootstrap import FEWEST, score_draws
 from bayes.measure._dea_table import (
     BOOTSTRAP,
@@ -49,12 +52,13 @@ NOTHING = 1e-10
 """Attainable outputs below this share of a unit's own are none."""
 
 
+@checked
 def dea(
     panel: Panel, inputs: Sequence[str], outputs: Sequence[str], bad_outputs: Sequence[str] = (), model: str = "radial",
     orientation: str | None = None, returns: str = "vrs", disposability: str = "strong", direction: Mapping[str, float | str] | None = None,
     reference: str = "contemporaneous", super_efficiency: bool = False, by: str = "unit:period", weights: str | None = None,
     slacks: bool = False, peers: bool = False, replicates: int = 0, seed: int = 0, level: float = 0.95, cores: int | None = None,
-    progress: bool | None = None, backend: str = "auto",
+    progress: bool | None = None, backend: str = "auto", resume: str | Path | None = None, executor: Executor | None = None,
 ) -> Estimates:  # fmt: skip
     """Efficiency of every unit in every period against the best practice of a reference set.
 
@@ -97,6 +101,10 @@ def dea(
         is taken to be distributed alike at all sizes and mixes. Draws of rows without them are NaN.
     seed, level : of the bootstrap and of its intervals
     cores, progress : threads of the bootstrap (default: all cores; results do not depend on them), and its count on the terminal
+    resume : str or Path, optional
+        A folder in which the bootstrap keeps what is finished: the same call after an interruption goes on there.
+    executor : dask.distributed.Client, optional
+        Its workers compute the replicates of the bootstrap, with the same result (docs/scaling.md).
     backend : "auto", "highs" or "scipy"
         HiGHS through highspy (one warm model a reference set), or SciPy one by one. "auto" takes HiGHS where it is installed, and solves
         radial and directional programs in batches whose optimality is proven one by one, handing it what is left.
@@ -132,7 +140,7 @@ def dea(
     out = out + Estimates.from_rows(details) if details else out
     meta: dict[str, Any] = {"convention": words["convention"], "outcome": ", ".join(outputs), "weighted_by": weights or panel.weights or ""}
     if replicates:
-        drawn = score_draws(production, reference, orientation, scale, weak, replicates, seed, cores, progress)
+        drawn = score_draws(production, reference, orientation, scale, weak, replicates, seed, cores, progress, resume, executor)
         corrected = corrected_table(production, drawn, estimand, words["source"], by, row_weights, level)
         out = with_empty_draws(out, replicates) + corrected
         meta |= {"bootstrap": BOOTSTRAP, "replicates": replicates, "seed": seed, "bandwidths": drawn.bandwidths}

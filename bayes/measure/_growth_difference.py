@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import DuplicateRowError, NotPositiveError, SpecificationError
 from bayes.estimates import Estimates
 
@@ -15,6 +16,7 @@ FEWEST = 3
 """Rows that a correlation needs."""
 
 
+@checked
 def growth_difference(malmquist_estimates: Estimates, productivity_estimates: Estimates, level: float = 0.95) -> Estimates:
     """ln TFPC of a frontier minus ln Malmquist, by draw of the frontier, and their correlations across units.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.errors import NoVariationError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._entropy import divergence, min_max, shares, topsis, weighted_sum
@@ -21,6 +22,7 @@ OVERALL = "overall"
 BOOTSTRAP = "equal-tailed Bayesian bootstrap over units"
 
 
+@checked
 def composite_index(
     panel: Panel, benefit: Sequence[str] = (), cost: Sequence[str] = (), dimensions: Mapping[str, Sequence[str]] | None = None,
     weights: str | Mapping[str, float] = "entropy", method: str = "topsis", base_periods: Sequence[int] | None = None,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.errors import NotPositiveError
 from bayes.estimates import Estimates
 from bayes.measure._inequality_kernels import Dagum, Theil, dagum_parts, theil_parts
@@ -19,6 +20,7 @@ ONE_UNIT = "one unit in this period: no inequality to measure"
 ALL_EQUAL = "all values are equal: nothing to share out"
 
 
+@checked
 def theil(panel: Panel, values: str | Estimates, index: str = "T", weights: str | None = None, level: float = 0.95) -> Estimates:
     """Theil index of each period and its parts within and between regions, in each draw.
 
@@ -64,6 +66,7 @@ def theil(panel: Panel, values: str | Estimates, index: str = "T", weights: str 
     )  # fmt: skip
 
 
+@checked
 def dagum_gini(panel: Panel, values: str | Estimates, weights: str | None = None, level: float = 0.95) -> Estimates:
     """Gini ratio of each period and Dagum's parts: within regions, net between regions, and transvariation, in each draw.
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
+from bayes.executors import Executor
 from bayes.measure._bootstrap import FEWEST
 from bayes.measure._dea_table import BOOTSTRAP, corrected_source, with_empty_draws
 from bayes.measure._malmquist_bootstrap import malmquist_draws
@@ -31,12 +34,13 @@ _LONG = 5000
 """Programs from which on progress is shown on a terminal."""
 
 
+@checked
 def malmquist(
     panel: Panel, inputs: Sequence[str], outputs: Sequence[str], bad_outputs: Sequence[str] = (), orientation: str | None = None,
     decomposition: str = "fgnz", reference: str = "adjacent", measure: str | None = None, returns: str = "crs",
     disposability: str | None = None, direction: Mapping[str, float | str] | None = None, by: str = "unit:period", cumulative: bool = False,
     weights: str | None = None, replicates: int = 0, seed: int = 0, level: float = 0.95, cores: int | None = None, backend: str = "auto",
-    progress: bool | None = None,
+    progress: bool | None = None, resume: str | Path | None = None, executor: Executor | None = None,
 ) -> Estimates:  # fmt: skip
     """Productivity change of every unit between its consecutive periods, and its parts. Above 1 is improvement in every index.
 
@@ -90,6 +94,10 @@ def malmquist(
         :func:`bayes.measure._malmquist_bootstrap.malmquist_draws`), their ``prob_positive`` is P(index > 1). Draws of other rows are NaN.
     seed, level : of the bootstrap and of its intervals
     cores : threads of the bootstrap (default: all cores); results do not depend on them
+    resume : str or Path, optional
+        A folder in which the bootstrap keeps what is finished: the same call after an interruption goes on there.
+    executor : dask.distributed.Client, optional
+        Its workers compute the replicates of the bootstrap, with the same result (docs/scaling.md).
     backend : "auto", "highs" or "scipy"
     progress : bool, optional
         Count of technologies, or of the bootstrap's chunks, on the terminal; by default on a terminal, where it takes long.
@@ -133,7 +141,7 @@ def malmquist(
     if not whole_number("replicates", replicates, 0):
         return out
     whole_number("replicates", replicates, FEWEST)
-    drawn = malmquist_draws(production, pairs, method, replicates, seed, cores, progress)
+    drawn = malmquist_draws(production, pairs, method, replicates, seed, cores, progress, resume, executor)
     corrected = index_table(
         panel, pairs, drawn.parts, drawn.reasons, by, cumulative, row_weights, corrected_source(words["source"]), level=level,
         interval=BOOTSTRAP,

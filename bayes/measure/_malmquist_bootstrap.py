@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from bayes.errors import SpecificationError
-from bayes.measure._bootstrap import NO_SPREAD, ON_FRONTIER, chunks, distances_to, in_threads, own_distances, pseudo_units, seeds_of
+from bayes.executors import Executor
+from bayes.measure._bootstrap import (
+    NO_SPREAD,
+    ON_FRONTIER,
+    chunks,
+    distances_to,
+    in_chunks,
+    own_distances,
+    pseudo_units,
+    record_of,
+    seeds_of,
+)
 from bayes.measure._malmquist_distances import Distances, Pairs
 from bayes.measure._malmquist_parts import AllDistances, Method, index_parts, parts_of
 from bayes.measure._quantities import Production
@@ -71,8 +83,9 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 
 
 def malmquist_draws(
-    production: Production, pairs: Pairs, method: Method, replicates: int, seed: int, cores: int | None = None, progress: bool | None = None
-) -> IndexDraws:
+    production: Production, pairs: Pairs, method: Method, replicates: int, seed: int, cores: int | None = None,
+    progress: bool | None = None, resume: str | Path | None = None, executor: Executor | None = None,
+) -> IndexDraws:  # fmt: skip
     """Bias-corrected draws of radial Malmquist indices and their parts (Simar & Wilson 1999, European Journal of Operational Research
     115(3)).
 
@@ -105,7 +118,10 @@ def malmquist_draws(
         for chunk in chunks(replicates):
             jobs.append((block, method, seeds_of(seed, number, chunk)))
             targets.append((chunk, here))
-    for (chunk, here), found in zip(targets, in_threads(_indices_of_chunk, jobs, cores, progress), strict=True):
+    m = method.measure
+    options = [m.orientation, m.weak, m.backend, method.decomposition, method.returns.value, replicates, seed]
+    record = record_of(resume, "malmquist", production, options)
+    for (chunk, here), found in zip(targets, in_chunks(_indices_of_chunk, jobs, cores, progress, record, executor), strict=True):
         for name in names:
             draws[name][chunk.start : chunk.stop, here] = found[name].T
     return IndexDraws(draws, {name: reasons | _missing(draws[name], reasons) for name in names})

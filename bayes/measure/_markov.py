@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.errors import NotPositiveError, NoVariationError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._chains import count_transitions, dirichlet_rows, frequencies, half_life, shorrocks, stationary
@@ -18,6 +19,7 @@ from bayes.validation import one_of, whole_number
 CONVENTION = "transition: from class term to class term_to, class 1 is the lowest; mobility 0: nobody moves"
 
 
+@checked
 def markov_transitions(
     panel: Panel, values: str | Estimates, classes: int | Sequence[float] = 5, relative: str = "period", by: str = "all", steps: int = 1,
     prior: float | None = None, draws: int = 2000, seed: int = 0, level: float = 0.95,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes.aggregation import AGGREGATIONS, Groups, RowIndex, group_rows
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._rows import Rows
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _LEVEL = "geometric mean; 1 is the geometric mean of all rows; prob_positive is P(level > 1)"
 
 
+@checked
 def green_productivity_levels(
     fits: Mapping[str, FrontierFit], by: str | Sequence[str] = ("unit:period", "region", "period"), level: float = 0.95
 ) -> Estimates:
@@ -54,7 +56,8 @@ def green_productivity_levels(
         ``variant`` = the dimension. ``productivity_level`` (``term`` = by; ``prob_positive`` = P(> 1)). ``productivity_trend``: slope of
         ln A on the period within units by least squares, per unit of time, for all units and by region; P(> 0). ``level_ratio``:
         ``region`` over ``term_to``, P(> 1). ``inefficiency_effect`` and ``log_efficiency_effect`` of the determinants in each fit
-        (:meth:`FrontierFit.determinant_effects`, ``term`` = the column). ``meta`` holds the verdicts of the fits.
+        (:meth:`FrontierFit.determinant_effects`, ``term`` = the column), ``log_noise_effect`` of noise determinants
+        (:meth:`FrontierFit.noise_effects`). ``meta`` holds the verdicts of the fits.
 
     Raises
     ------
@@ -127,7 +130,9 @@ def _add_dimension(rows: Rows, dimension: str, fit: FrontierFit, logs: np.ndarra
     groups = group_rows(parts[-1], index, data, weights)
     _add_ratios(rows, groups, groups.mean(logs), common)
     if fit.model.determinants:
-        _add_effects(rows, fit, common)
+        _add_effects(rows, fit.determinant_effects(), common)
+    if fit.model.noise_determinants:
+        _add_effects(rows, fit.noise_effects(), common)
 
 
 def _add_ratios(rows: Rows, groups: Groups, means: np.ndarray, common: Mapping[str, Any]) -> None:
@@ -139,8 +144,7 @@ def _add_ratios(rows: Rows, groups: Groups, means: np.ndarray, common: Mapping[s
             rows.add("level_ratio", np.exp(means[a] - means[b]), note=note, term="region", term_to=names[b], region=names[a], **common)
 
 
-def _add_effects(rows: Rows, fit: FrontierFit, common: Mapping[str, Any]) -> None:
-    effects = fit.determinant_effects()
+def _add_effects(rows: Rows, effects: Estimates, common: Mapping[str, Any]) -> None:
     chosen = np.linspace(0, effects.draws.shape[1] - 1, rows.n_draws).round().astype(int)
     for row, draws in zip(effects.frame.itertuples(), effects.draws[:, chosen], strict=True):
         rows.add(row.estimand, draws, note=row.note, term=row.term, n_obs=row.n_obs, **common)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._rows import unit_groups
@@ -19,6 +20,7 @@ TRENDS = ("log", "level")
 GROUPINGS = ("all", "region")
 
 
+@checked
 def sigma_convergence(
     panel: Panel, values: str | Estimates, log: bool = True, by: str = "all", measure: str = "sd", level: float = 0.95,
     trend: str = "log", replicates: int = 1000, seed: int = 0,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes.aggregation import AGGREGATIONS
+from bayes.arguments import checked
 from bayes.errors import MissingValueError, NoVariationError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._dea import dea
@@ -40,6 +41,7 @@ _ROUNDING = 1e-8
 """A slack below this share of its input is a zero of the linear program."""
 
 
+@checked
 def three_stage(
     panel: Panel, inputs: Sequence[str], outputs: Sequence[str], environment: Sequence[str], method: str = "posterior",
     returns: str = "vrs", reference: str = "contemporaneous", inefficiency: str = "half-normal", pooling: str | Sequence[str] = "complete",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -41,7 +41,11 @@ def warn_of_affected_covariates(panel: Panel, covariates: Sequence[str], anticip
     """
     treated = panel.period_codes >= panel.unit_cohort_codes[panel.unit_codes]
     own = [c for c in covariates if all(panel.column(c)[rows].any() for rows in (treated, ~treated))]
-    found = {c: treatment_t(panel, c, anticipation) for c in own}
+    warn_of_moved({c: treatment_t(panel, c, anticipation) for c in own})
+
+
+def warn_of_moved(found: Mapping[str, float]) -> None:
+    """The warning of :func:`warn_of_affected_covariates` from the t of each covariate."""
     moved = [f"{c!r} (t = {t:.1f})" for c, t in found.items() if abs(t) > THRESHOLD]
     if moved:
         warn_user(

@@ -39,7 +39,7 @@ def scales_of(values: Mapping[str, np.ndarray], equations: Equations) -> Scales:
     """Sampled values in units of the data, arrays (chain, draw, …) → scaled units, chains joined."""
     flat = {name: np.asarray(v, dtype=float).reshape(-1, *np.shape(v)[2:]) for name, v in values.items()}
     n, q = flat["innovation_sd"].shape
-    unit = (flat["unit_effect_sd"] / equations.scales)[..., None] if "unit_effect_sd" in flat else np.zeros((n, q, 0))
+    unit = (flat["unit_effect_sd"] / equations.unit_effect_scales)[..., None] if "unit_effect_sd" in flat else np.zeros((n, q, 0))
     spread = np.zeros((n, 0))
     if "direct_sd" in flat:
         spread = (
@@ -87,7 +87,7 @@ def units_of(name: str, equations: Equations) -> np.ndarray:
     """Units of each entry of a sampled parameter: its prior is relative to them."""
     if name in SPREADS:
         return equations.path_scales[np.array(path_kinds(equations)) == name]
-    return equations.scales
+    return equations.unit_effect_scales if name == "unit_effect_sd" else equations.scales
 
 
 def _prior_values(name: str, equations: Equations, priors: Mapping[str, Prior], concentration: float, n: int, rng) -> np.ndarray:

@@ -13,17 +13,11 @@ import xarray as xr
 
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
+from bayes.mechanism.wording import TREATMENT, Wording, words_for
 
 AGGREGATIONS = ("all", "region")
 ESTIMANDS = ("direct", "driving", "mediator_effect", "indirect", "total", "share")
-ASSUMPTION = (
-    "Direct, mediator and indirect effects and shares are causal under sequential ignorability only: parallel trends of every mediator and "
-    "of the outcome, and, given treatment, effects and covariates, no unobserved cause that moves a mediator and the outcome together, no "
-    "effect of the outcome on a mediator, and no mediator that moves another. The data cannot show it."
-)
-_NOTES = {"driving": "assumes parallel trends of the mediator", "total": "assumes parallel trends"}
-_SEQUENTIAL = "assumes sequential ignorability"
-_NO_TREATED = "not identified: no treated unit in this region"
+ASSUMPTION = TREATMENT.assumption
 _RATIO = "median and quantiles of a ratio, no standard deviation"
 
 
@@ -37,44 +31,52 @@ class Quantity(NamedTuple):
     note: str
 
 
-def quantities(draws: xr.Dataset) -> list[Quantity]:
+def quantities(draws: xr.Dataset, words: Wording = TREATMENT) -> list[Quantity]:
     """Every estimand but the share, by region."""
     a, b, c = (_flat(draws[name]) for name in ("driving", "mediator_effect", "direct"))
     seen_a, seen_b, seen_c = (draws[f"{n}_identified"].to_numpy() for n in ("driving", "mediator", "direct"))
     mediators = [str(m) for m in draws["mediator"].to_numpy()]
     binary = [_binary_note(m, two) for m, two in zip(mediators, draws["dichotomous"].to_numpy(), strict=True)]
     product, seen = a * b, seen_a & seen_b
-    found = [Quantity("direct", "all", c, seen_c, _SEQUENTIAL)]
+    found = [Quantity("direct", "all", c, seen_c, words.sequential)]
     for k, m in enumerate(mediators):
         found += [
-            Quantity("driving", m, a[:, k], seen_a[k], _join(_NOTES["driving"], binary[k])),
-            Quantity("mediator_effect", m, b[:, k], seen_b[k], _join(_SEQUENTIAL, binary[k])),
-            Quantity("indirect", m, product[:, k], seen[k], _join(_SEQUENTIAL, binary[k])),
+            Quantity("driving", m, a[:, k], seen_a[k], _join(words.driving, binary[k])),
+            Quantity("mediator_effect", m, b[:, k], seen_b[k], _join(words.sequential, binary[k])),
+            Quantity("indirect", m, product[:, k], seen[k], _join(words.sequential, binary[k])),
         ]
     return [
         *found,
-        Quantity("indirect", "all", product.sum(axis=1), seen.all(axis=0), _SEQUENTIAL),
-        Quantity("total", "all", c + product.sum(axis=1), seen_c & seen.all(axis=0), _NOTES["total"]),
+        Quantity("indirect", "all", product.sum(axis=1), seen.all(axis=0), words.sequential),
+        Quantity("total", "all", c + product.sum(axis=1), seen_c & seen.all(axis=0), words.total),
     ]
 
 
-def effect_table(draws: xr.Dataset, by: str, level: float, weights: str, extrapolate: bool, source: str, **meta: Any) -> Estimates:
-    """Rows of every estimand with draws. Raises :class:`SpecificationError` on unknown words."""
+def effect_table(
+    draws: xr.Dataset, by: str, level: float, weights: str, extrapolate: bool, source: str, exposure: str | None = None, **meta: Any
+) -> Estimates:
+    """Rows of every estimand with draws; ``exposure`` names the column that takes the place of the treatment.
+
+    Raises :class:`SpecificationError` on unknown words.
+    """
+    wording = words_for(exposure)
     if by not in AGGREGATIONS:
         raise SpecificationError(f"by={by!r} does not exist. Choose one of: {', '.join(AGGREGATIONS)}.")
     if weights not in ("rows", "panel"):
         raise SpecificationError(f"weights must be 'rows' or 'panel', got {weights!r}.")
-    words = "treated rows" if weights == "rows" else "panel weights of treated rows"
+    words = wording.rows if weights == "rows" else wording.weights
     weight = draws["treated_rows" if weights == "rows" else "treated_weight"].to_numpy().astype(float)
     regions = [str(r) for r in draws["region"].to_numpy()]
     groups = [("", weight)] if by == "all" else [(r, np.eye(len(regions))[j]) for j, r in enumerate(regions)]
     rows, values = [], []
     for region, w in groups:
-        own, drawn = _rows(quantities(draws), w, extrapolate, draws, level)
+        own, drawn = _rows(quantities(draws, wording), w, extrapolate, draws, level, wording)
         note = f"mean over regions; weights: {words}" if by == "all" else ""
         rows += [{**r, "region": region, "source": source, "note": _join(note, r["note"])} for r in own]
         values += drawn
-    out = Estimates.from_draws(rows, np.array(values), level, title=f"Mechanism by {by}", assumption=ASSUMPTION, weights=words, **meta)
+    out = Estimates.from_draws(
+        rows, np.array(values), level, title=f"Mechanism by {by}", assumption=wording.assumption, weights=words, **meta
+    )
     ratio = (out.frame["estimand"] == "share").to_numpy()
     out.frame.loc[ratio, "estimate"] = np.median(out.draws[ratio], axis=1)
     out.frame.loc[ratio, "se"] = np.nan
@@ -82,13 +84,13 @@ def effect_table(draws: xr.Dataset, by: str, level: float, weights: str, extrapo
 
 
 def _rows(
-    found: list[Quantity], weight: np.ndarray, extrapolate: bool, draws: xr.Dataset, level: float
+    found: list[Quantity], weight: np.ndarray, extrapolate: bool, draws: xr.Dataset, level: float, words: Wording
 ) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
     """Rows and draws of one group of regions, shares after the totals that they divide by."""
     rows, values = [], []
     for q in found:
         counts = draws["rows" if q.estimand == "mediator_effect" else "treated_rows"].to_numpy()
-        value, share, note = _average(q, weight, extrapolate, draws["treated_rows"].to_numpy())
+        value, share, note = _average(q, weight, extrapolate, draws["treated_rows"].to_numpy(), words)
         rows.append({"estimand": q.estimand, "term": q.term, "identified": share == 1, "note": _join(q.note, note)})
         rows[-1]["n_obs"] = int(counts[weight > 0].sum())
         values.append(value)
@@ -104,13 +106,13 @@ def _rows(
     return rows, values
 
 
-def _average(q: Quantity, weight: np.ndarray, extrapolate: bool, treated_rows: np.ndarray) -> tuple[np.ndarray, float, str]:
+def _average(q: Quantity, weight: np.ndarray, extrapolate: bool, treated_rows: np.ndarray, words: Wording) -> tuple[np.ndarray, float, str]:
     """Weighted mean over regions, the share of the weight that is identified, and a note; NaN where nothing is."""
     used = (weight > 0) & (q.identified | extrapolate)
     share = float(weight[q.identified].sum() / weight.sum())
     if not used.any():
-        empty = treated_rows[weight > 0].sum() == 0
-        return np.full(len(q.draws), np.nan), share, _NO_TREATED if empty else "not identified: the region's columns do not vary"
+        empty = treated_rows[weight > 0].sum() == 0 or words is not TREATMENT
+        return np.full(len(q.draws), np.nan), share, words.empty if empty else "not identified: the region's columns do not vary"
     note = ""
     if share < 1:
         where = "lies in regions where the data do not identify it" if weight.max() < weight.sum() else "is not identified by the data"

@@ -1,8 +1,8 @@
 """One regression for each mediator and one for the outcome, as cross-products: all that the joint likelihood needs from the data.
 
 Mediator k:  m_k = α + λ + x'β + Σ_r a_kr D_r + D·u_i + e;   outcome:  y = α + λ + x'β + Σ_r c'_r D_r + Σ_k Σ_r b_kr m_kr + D·u_i + e,
-where D_r and m_kr are the treatment and mediator k in region r, zero elsewhere. Given the data and independent errors, the equations
-share nothing but the distribution of (a, b, c') over regions.
+where D_r and m_kr are the treatment (or the exposure) and mediator k in region r, zero elsewhere. Given the data and independent errors,
+the equations share nothing but the distribution of (a, b, c') over regions.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ class Equations:
         Whether the flat design of the coefficient's own equation determines it.
     dichotomous : array (mediators,)
         Mediators that take two values.
+    exposure_scale : float
+        Standard deviation within units and periods of the exposure; 1 for a treatment. With an exposure every row counts as treated.
     """
 
     equations: tuple[Equation, ...]
@@ -76,6 +78,7 @@ class Equations:
     direct_identified: np.ndarray
     mediator_identified: np.ndarray
     dichotomous: np.ndarray
+    exposure_scale: float = 1.0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,20 +93,31 @@ class Equations:
     @cached_property
     def path_scales(self) -> np.ndarray:
         """Units of the paths a_1 … a_K, c', b_1 … b_K: what a coefficient of scaled columns is multiplied by. Shape (2K + 1,)."""
-        return np.r_[self.scales, self.scales[-1] / self.scales[:-1]]
+        return np.r_[self.unit_effect_scales, self.scales[-1] / self.scales[:-1]]
+
+    @property
+    def unit_effect_scales(self) -> np.ndarray:
+        """Units of the effects of treatment or exposure on each response."""
+        return self.scales / self.exposure_scale
 
 
 def make_equations(
     panel: Panel, outcome: str, mediators: Sequence[str], covariates: Sequence[str], unit_columns: UnitColumns, period_effects: str,
-    anticipation: int,
+    anticipation: int, exposure: str | None = None,
 ) -> Equations:  # fmt: skip
     """Group the units once and build every equation.
+
+    An exposure enters as the dose of a treatment that every unit has from the first period on.
 
     Raises :class:`NoVariationError` for a column that effects absorb or an outcome that is fitted exactly,
     :class:`CollinearColumnsError` for an exact linear combination, and the panel's errors.
     """
     columns = (*covariates, *mediators)
-    groups = group_units([block_of(panel, outcome, columns)])
+    block, exposure_scale = block_of(panel, outcome, columns), 1.0
+    if exposure is not None:
+        dose, exposure_scale = _exposure(panel, exposure)
+        block = replace(block, cohorts=np.zeros(panel.n_units), dose=dose)
+    groups = group_units([block])
     design = make_design(groups, panel.n_periods, period_effects, anticipation, leads=False)
     regions = tuple(panel.regions.tolist())
     scales = data_scales(groups)
@@ -131,8 +145,24 @@ def make_equations(
         tuple(equations), tuple(covariates), tuple(mediators), regions, np.flatnonzero(flat >= len(design.period_columns)), scales[:p],
         np.bincount(cells.region, cells.rows, r), np.bincount(cells.region, cells.weight, r),
         np.bincount(panel.unit_regions[panel.unit_codes], minlength=r), np.array(identified), last[:r], last[r:].reshape(k, r),
-        np.array([np.unique(panel.column(m)).size == 2 for m in mediators]),
+        np.array([np.unique(panel.column(m)).size == 2 for m in mediators]), exposure_scale,
     )  # fmt: skip
+
+
+def _exposure(panel: Panel, name: str) -> tuple[np.ndarray, float]:
+    """Exposure of every row less its unit's mean (unit effects absorb it), in standard deviations, and that standard deviation.
+
+    Raises :class:`NoVariationError` where unit and period effects leave nothing of it.
+    """
+    x, code, starts = panel.column(name), panel.unit_codes, panel.unit_starts
+    x = x - x[starts][code]  # a constant becomes exactly zero
+    x = x - (np.bincount(code, x) / np.bincount(code))[code]
+    scale = float(data_scales(group_units([block_of(panel, name)]))[-1])
+    period = panel.period_codes
+    left = x - (np.bincount(period, x) / np.maximum(np.bincount(period), 1))[period]
+    if left @ left <= 1e-18 * max(panel.column(name) @ panel.column(name), np.finfo(float).tiny):
+        raise NoVariationError(f"Exposure {name!r} has no variation of its own: unit effects and period effects give it exactly.")
+    return x / scale, scale
 
 
 # ── columns ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,8 @@ import xarray as xr
 from bayes.estimates import Estimates
 from bayes.inference.fit import Fit
 from bayes.mechanism import draws
-from bayes.mechanism.effects import ASSUMPTION, effect_table
+from bayes.mechanism.effects import effect_table
+from bayes.mechanism.wording import Wording, words_for
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,7 +30,16 @@ class MediationFit(Fit):
         "innovation_sd", "autocorrelation", "unit_effect_sd", "driving", "mediator_effect", "direct", "driving_sd", "mediator_effect_sd",
         "coefficient",
     )  # fmt: skip
-    assumption: ClassVar[str] = ASSUMPTION
+
+    @property
+    def wording(self) -> Wording:
+        """Words for a treatment or an exposure."""
+        return words_for(self.model.exposure)
+
+    @property
+    def assumption(self) -> str:
+        """What a causal reading rests on, in one sentence."""
+        return self.wording.assumption
 
     @staticmethod
     def model_class():
@@ -44,7 +54,7 @@ class MediationFit(Fit):
         ----------
         by : str
             ``all``: mean over regions weighted by treated rows (every region counts by its rows under treatment, also in
-            ``mediator_effect``), or ``region``.
+            ``mediator_effect``; with an exposure by all its rows), or ``region``.
         level : float
             Probability of the equal-tailed interval.
         weights : str, optional
@@ -59,7 +69,8 @@ class MediationFit(Fit):
             (b, mediator → outcome), ``indirect`` (a·b within a region, then averaged), ``total`` (c' + Σ a·b), ``share`` (indirect/total:
             the median stands as estimate, without a standard deviation; the note says when the total's interval holds zero). They are
             means over units like these, comparable with ``att_population`` of a static difference-in-differences. No path is set to
-            zero. ``meta["assumption"]`` and every note say what they rest on.
+            zero. With an exposure ``direct``, ``driving``, ``indirect`` and ``total`` are per unit of it. ``meta["assumption"]`` and
+            every note say what they rest on.
 
         Raises
         ------
@@ -108,4 +119,4 @@ class MediationFit(Fit):
         chosen = weights or ("panel" if self.panel.weights is not None else "rows")
         verdict = self.diagnose()
         meta = {"outcome": self.model.outcome, "verdict": verdict.verdict, "passed": verdict.passed, "seed": self.meta["seed"]}
-        return effect_table(dataset, by, level, chosen, extrapolate, source, **meta)
+        return effect_table(dataset, by, level, chosen, extrapolate, source, self.model.exposure, **meta)

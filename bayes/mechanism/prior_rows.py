@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bayes.mechanism.coupling import pairs
-from bayes.mechanism.draws import SPREADS, path_kinds
+from bayes.mechanism.draws import SPREADS, path_kinds, units_of
 from bayes.mechanism.equations import Equations
 from bayes.priors import prior_table
 
@@ -18,7 +18,7 @@ def priors_in_use(spec: Any, equations: Equations) -> pd.DataFrame:
     rows = []
     for name in ("innovation_sd", "autocorrelation", "unit_effect_sd"):
         if name in used:
-            own = [(response, scale) for response, scale in zip(equations.names, equations.scales, strict=True)]
+            own = [(response, scale) for response, scale in zip(equations.names, units_of(name, equations), strict=True)]
             rows += [_row(f"{name}[{response}]", name, priors, spec, scale) for response, scale in own]
     kinds, scales = path_kinds(equations), equations.path_scales
     labels = [*equations.mediators, "", *equations.mediators]
@@ -28,6 +28,8 @@ def priors_in_use(spec: Any, equations: Equations) -> pd.DataFrame:
                 chosen = [(label, scale) for label, scale, k in zip(labels, scales, kinds, strict=True) if k == kind]
                 rows += [_row(f"{name}[{label}]" if label else name, name, priors, spec, scale) for label, scale in chosen]
     table = pd.concat(rows, ignore_index=True)
+    if spec.exposure is not None:
+        table["meaning"] = table["meaning"].map(_of_exposure)
     if "partial_correlation" in used:
         table.loc[len(table)] = [
             "path_correlation",
@@ -36,6 +38,13 @@ def priors_in_use(spec: Any, equations: Equations) -> pd.DataFrame:
             "default" if spec.correlation_concentration == 2 else "user",
         ]
     return table
+
+
+def _of_exposure(meaning: str) -> str:
+    """The meaning of a prior with an exposure in the place of the treatment: per standard deviation of it."""
+    if "treatment" not in meaning and not meaning.endswith(("of a; × sd(mediator)", "of c'; × sd(outcome)")):
+        return meaning
+    return f"{meaning.replace('treatment', 'exposure')}/sd(exposure)"
 
 
 def _row(label: str, name: str, priors: Any, spec: Any, scale: float) -> pd.DataFrame:

@@ -29,7 +29,7 @@ def collapsed_model(spec: Any, equations: Equations):
         variables = {name: _variable(name, spec, equations) for name in names}
         rho = variables.get("autocorrelation", pt.zeros(q))
         parts = [variables["innovation_sd"] / equations.scales, rho]
-        parts += [variables["unit_effect_sd"] / equations.scales] if n_unit else []
+        parts += [variables["unit_effect_sd"] / equations.unit_effect_scales] if n_unit else []
         if pooling == "partial":
             spreads = [pt.atleast_1d(variables[name]) for name in SPREADS]
             parts += [pt.concatenate(spreads) / equations.path_scales, variables["partial_correlation"]]

@@ -18,6 +18,7 @@ _HOMES = {
     "predictive_check": "bayes.plots._distributions",
     "rank_plot": "bayes.plots._ranks",
     "placebo": "bayes.plots._placebo",
+    "calibration": "bayes.plots._calibration",
     "treatment_timing": "bayes.plots._timing",
     "sensitivity": "bayes.plots._sensitivity",
     "specification_curve": "bayes.plots._specification_curve",
@@ -32,6 +33,7 @@ _HOMES = {
     "transition_matrix": "bayes.plots._transitions",
     "scenarios": "bayes.plots._scenarios",
     "scenario_decision": "bayes.plots._scenarios",
+    "scenario_maps": "bayes.plots._scenario_maps",
 }
 
 __all__ = [*_HOMES]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.plots import _dots as d
 from bayes.plots import _panels as p
@@ -25,6 +26,7 @@ _CLUB = re.compile(r"club (\d+)$")
 _MOST_NAMED = 100
 
 
+@checked
 def transition_paths(estimates: Any, time_unit: str = "", width: float = 7.0, path: str | Path | None = None) -> Figure:
     """Relative transition paths: values relative to the mean over all units, by club, with the units as thin lines where they are given.
 
@@ -74,6 +76,7 @@ def transition_paths(estimates: Any, time_unit: str = "", width: float = 7.0, pa
         return s.finish(figure, path)
 
 
+@checked
 def club_map(estimates: Any, layout: str = "auto", width: float = 7.0, path: str | Path | None = None) -> Figure:
     """Which unit belongs to which convergence club: a tile a unit, its colour the club.
 

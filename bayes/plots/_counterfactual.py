@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.plots import _dots as d
 from bayes.plots import _panels as p
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@checked
 def counterfactual(
     estimates: Any, outcome: str = "", time_unit: str = "", width: float = 7.0, path: str | Path | None = None
 ) -> Figure:  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.plots import _style as s
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@checked
 def prior_posterior(
     fit: Any,
     parameters: Sequence[str] | None = None,
@@ -63,7 +65,10 @@ def prior_posterior(
 def scalar_draws(fit: Any, group: str) -> dict[str, np.ndarray]:
     """Draws of the scalar parameters of one group, chains joined. Empty when the fit has no such group."""
     if isinstance(fit, Mapping):
-        return {name: np.asarray(draws, dtype=float).ravel() for name, draws in fit.get(group, {}).items()}
+        if not isinstance(fit.get(group, {}), Mapping):
+            raise SpecificationError(f"fit[{group!r}] must be a mapping of names to draws, got {type(fit[group]).__name__}.")
+        return {name: s.numbers(name, draws).ravel() for name, draws in fit.get(group, {}).items()}
+    s.require("fit", fit, ("tree",), "a fit, or a mapping of names to draws")
     if group not in fit.tree.children:
         return {}
     found = fit.tree[group].dataset.data_vars
@@ -128,6 +133,7 @@ def _density_legend(figure: Figure, width: float) -> None:
     s.top_legend(figure, handles, ["prior", "posterior"], width)
 
 
+@checked
 def predictive_check(check: Any, outcome: str = "", width: float = 7.0, path: str | Path | None = None) -> Figure:
     """Observed outcome against data sets replicated from the posterior: densities, and where each test statistic falls.
 
@@ -140,6 +146,7 @@ def predictive_check(check: Any, outcome: str = "", width: float = 7.0, path: st
     width, path
         As in :func:`bayes.plots.event_study`.
     """
+    s.require("check", check, ("observed", "replicated", "table"), "what fit.predictive_check() returns")
     wide = width > s.NARROW
     table = check.table()
     with s.style():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.plots import _dots as d
@@ -24,6 +25,7 @@ _GAP = 0.8
 """Empty rows between two regions."""
 
 
+@checked
 def efficiency(
     estimates: Any, order: str = "region", label: str = "efficiency", width: float = 7.0, path: str | Path | None = None
 ) -> Figure:

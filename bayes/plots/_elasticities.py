@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.plots import _dots as d
 from bayes.plots import _style as s
@@ -19,6 +20,7 @@ _RATIOS = {_SCALE: "returns to scale", "technology_gap_ratio": "technology-gap r
 """Estimands that are panels of their own, marked at 1; the others are panels by term, marked at 0."""
 
 
+@checked
 def elasticities(*estimates: Any, by: str = "region", width: float = 7.0, path: str | Path | None = None) -> Figure:
     """A panel for each input (and one for returns to scale), a row for each region, a marker for each source.
 

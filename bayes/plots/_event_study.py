@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.did.leads import joint_band
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@checked
 def event_study(
     *estimates: Any,
     outcome: str = "",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.plots import _dots as d
 from bayes.plots import _panels as p
@@ -51,6 +52,7 @@ class Matrix:
     line: float
 
 
+@checked
 def heat_map(
     estimates: Any,
     estimand: str | None = None,

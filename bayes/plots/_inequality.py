@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.plots import _dots as d
 from bayes.plots import _panels as p
@@ -26,6 +27,7 @@ PARTS = {
 """Term → words and colour, from the bottom of the stack."""
 
 
+@checked
 def gini_decomposition(estimates: Any, label: str = "", time_unit: str = "", width: float = 7.0, path: str | Path | None = None) -> Figure:
     """Inequality between units by period: parts within and between regions and transvariation as a stack, their total as a line.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.plots import _style as s
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _MOST_TERMS = 12
 
 
+@checked
 def placebo(test: Any, statistic: str = "estimate", outcome: str = "", width: float = 7.0, path: str | Path | None = None) -> Figure:
     """Where the actual effect lies among those of fake treatment dates.
 
@@ -39,6 +41,7 @@ def placebo(test: Any, statistic: str = "estimate", outcome: str = "", width: fl
     SpecificationError
         An unknown statistic; nothing to draw; more than twelve terms.
     """
+    s.require("test", test, ("kind", "statistics", "p_values"), "what fit.placebo() returns")
     if test.kind == "dates":
         return _earlier_dates(test, outcome, width, path)
     actual, fake = test.statistics(statistic)

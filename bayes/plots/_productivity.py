@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.plots import _dots as d
 from bayes.plots import _panels as p
@@ -32,6 +33,7 @@ _LOOKS = {
 Source = tuple[str, pd.DataFrame]
 
 
+@checked
 def productivity(
     *estimates: Any,
     time_unit: str = "periods",
@@ -109,7 +111,8 @@ def _by_group(sources: list[Source], every: pd.DataFrame, by: str, time_unit: st
         handles = d.dots(panel, [(name, frame[frame["estimand"] == part]) for name, frame in named], groups, by, **transform)
         panel.set_title(PARTS[part], loc="left", fontsize=8.5, pad=3)
     limits = np.array([panel.get_xlim() for panel in axes])  # one range, so that the parts can be compared by eye
-    low, high = limits[:, 0].min(), limits[:, 1].max()
+    pad = 0.04 * (limits[:, 1].max() - limits[:, 0].min())  # a panel's own margin is thin where its points lie together
+    low, high = limits[:, 0].min() - pad, limits[:, 1].max() + pad
     for panel in axes:
         panel.set_xlim((min(low, 0.995), max(high, 1.005)) if as_index else (low, high))
         if as_index:

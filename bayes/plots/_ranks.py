@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.plots import _style as s
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _POINTS = 64
 
 
+@checked
 def rank_plot(
     fit: Any,
     parameters: Sequence[str] | None = None,
@@ -71,7 +73,14 @@ def rank_plot(
 
 def _chains(fit: Any) -> dict[str, np.ndarray]:
     if isinstance(fit, Mapping):
-        return {name: np.atleast_2d(draws) for name, draws in fit.items()}
+        found = {str(name): np.atleast_2d(s.numbers(name, draws)) for name, draws in fit.items()}
+        short = [name for name, draws in found.items() if draws.ndim != 2 or draws.shape[1] < 2]
+        if short or len({draws.shape for draws in found.values()}) > 1:
+            raise SpecificationError(
+                f"Draws must all have one shape (chains, draws) with at least two draws; look at {short or list(found)}."
+            )
+        return found
+    s.require("fit", fit, ("tree",), "a fit, or a mapping of names to draws")
     arrays = fit.tree["posterior"].dataset.data_vars
     return {name: array.transpose("chain", "draw").to_numpy() for name, array in arrays.items() if set(array.dims) == {"chain", "draw"}}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.estimates import KEYS
 from bayes.plots import _style as s
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@checked
 def forest(
     *estimates: Any,
     by: str = "region",
@@ -57,6 +59,7 @@ def forest(
         return s.finish(figure, path)
 
 
+@checked
 def shrinkage(
     pooled: Any,
     unpooled: Any,

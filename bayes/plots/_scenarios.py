@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.frontier.scenario_result import BASELINE, CRITERIA, QUANTITIES, ScenarioResult
 from bayes.plots import _dots as d
@@ -26,6 +27,7 @@ _LINE = 0.235
 """Inches of a unit in the decision strip."""
 
 
+@checked
 def scenarios(
     result: Any,
     units: Sequence[str] | None = None,
@@ -79,6 +81,7 @@ def scenarios(
         return s.finish(figure, path)
 
 
+@checked
 def scenario_decision(
     result: Any, criterion: str = "distance", units: Sequence[str] | None = None, width: float = 7.0, path: str | Path | None = None
 ) -> Figure:

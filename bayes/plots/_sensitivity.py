@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.did.sensitivity import Sensitivity
 from bayes.did.trend_violations import read_variant
 from bayes.errors import SpecificationError
@@ -44,6 +45,7 @@ class _Panel:
     ordinary: pd.DataFrame | None = None
 
 
+@checked
 def sensitivity(*results: Any, outcome: str = "", width: float = 7.0, path: str | Path | None = None) -> Figure:
     """An effect's interval against the size of violations of parallel trends, one panel a restriction, with one axis of effects.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.plots import _style as s
 
@@ -19,6 +20,7 @@ _LINE = 0.175
 """Height of a line of the matrix in inches."""
 
 
+@checked
 def specification_curve(estimates: Any, outcome: str = "", width: float = 7.0, path: str | Path | None = None) -> Figure:
     """Estimates sorted by size with their intervals, and below a dot for each choice behind them (Simonsohn, Simmons & Nelson 2020).
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bayes.errors import SpecificationError
+from bayes.errors import FontWarning, SpecificationError, warn_user
 from bayes.estimates import Estimates
+from bayes.writing import file_path, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,8 +33,18 @@ WASH = "#F3F3F3"
 NARROW = 5.0
 """Below this width in inches a figure stacks its panels and puts its legend in fewer columns."""
 
+_EASTERN_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "SimHei",
+)
+_GLYPH = re.compile(r"Glyph (\d+) .* missing from font")
+
 _SETTINGS = {
-    "font.family": ["DejaVu Sans"],
     "font.size": 9.0,
     "axes.titlesize": 9.5,
     "axes.labelsize": 9.0,
@@ -59,7 +74,7 @@ def style() -> Iterator[None]:
     """The settings above inside the block only; the user's own matplotlib settings return afterwards."""
     import matplotlib
 
-    with matplotlib.rc_context(_SETTINGS):
+    with matplotlib.rc_context({**_SETTINGS, "font.family": fonts()}):
         yield
 
 
@@ -74,10 +89,58 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **optio
 
 
 def finish(figure: Figure, path: str | Path | None) -> Figure:
-    """Draw nothing more; save when a path was given (the suffix chooses the format)."""
+    """Draw nothing more; save when a path was given (the suffix chooses the format). Raises :class:`SpecificationError` for a format that
+    does not exist, :class:`OutputFileError` where the file cannot be written."""
     if path is not None:
-        figure.savefig(path, dpi=200)
+        known, kind = figure.canvas.get_supported_filetypes(), file_path(path).suffix.lower().removeprefix(".")
+        if kind not in known:
+            raise SpecificationError(
+                f"{file_path(path).name!r}: figures are written as {', '.join(f'.{known_kind}' for known_kind in known)}."
+            )
+        write_whole(path, saved(figure, kind, dpi=200), "the figure")
     return figure
+
+
+def saved(figure: Figure, kind: str, **options: Any) -> bytes:
+    """The figure as a file's content. Characters that no installed font has are drawn as boxes and named in a :class:`FontWarning`."""
+    content = BytesIO()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(content, format=kind, **options)
+    glyphs = [found for said in caught if (found := _GLYPH.match(str(said.message)))]
+    if glyphs:
+        characters = " ".join(dict.fromkeys(ascii(chr(int(found[1]))).strip("'") for found in glyphs))
+        warn_user(
+            f"No installed font has the characters {characters}; the figure shows boxes. Install one (Noto Sans CJK, say).",
+            FontWarning,
+        )
+    for said in caught:
+        if not _GLYPH.match(str(said.message)):
+            warnings.warn_explicit(said.message, said.category, said.filename, said.lineno)
+    return content.getvalue()
+
+
+@cache
+def fonts() -> list[str]:
+    """DejaVu Sans, and whichever font for Chinese, Japanese and Korean is installed."""
+    from matplotlib.font_manager import get_font_names
+
+    installed = set(get_font_names())
+    return ["DejaVu Sans", *(name for name in _EASTERN_FONTS if name in installed)]
+
+
+def require(name: str, value: Any, attributes: tuple[str, ...], kind: str) -> None:
+    """Raise :class:`SpecificationError` for something that lacks what the figure draws."""
+    if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in attributes):
+        raise SpecificationError(f"{name} must be {kind}, got {type(value).__name__}.")
+
+
+def numbers(name: str, values: Any) -> np.ndarray:
+    """Values as an array of floats. Raises :class:`SpecificationError` for what is none."""
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise SpecificationError(f"{name} must be an array of numbers, got {type(values).__name__}.") from error
 
 
 def top_legend(figure: Figure, handles: list[Any], labels: list[str], width: float) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.plots import _dots as d
@@ -79,11 +80,13 @@ _MOST_CUT = 9
 """Letters that a tile must hold for names of provinces: only Heilongjiang and Inner Mongolia are cut then."""
 
 
+@checked
 def tile_map(
     values: Any,
     grid: Mapping[str, tuple[int, int]] | None = None,
     short: Mapping[str, str] | None = None,
     label: str = "",
+    surroundings: bool = True,
     width: float = 7.0,
     path: str | Path | None = None,
 ) -> Figure:
@@ -101,6 +104,8 @@ def tile_map(
         What is written in a tile instead of the label, which is cut where it is too long for its tile.
     label : str
         What the colours show, with its unit.
+    surroundings : bool
+        False: only the part of the grid that holds labels with a place in ``values``, and no empty tiles of other states or provinces.
     width, path
         As in :func:`bayes.plots.event_study`.
 
@@ -118,6 +123,7 @@ def tile_map(
         places = {str(name): (int(row), int(column)) for name, (row, column) in grid.items()}
         names = {name: str((short or {}).get(name, name)) for name in places}
     _check(found, places)
+    places = places if surroundings else cropped(places, found)
     shown = np.array([value for value in found.values() if np.isfinite(value)])
     if not shown.size:
         raise SpecificationError("Nothing to show: no label of the map has a finite value.")
@@ -166,6 +172,13 @@ def us_places(codes: set[str]) -> dict[str, tuple[int, int]]:
     drawn = {code: place for code, place in US_GRID.items() if code in codes or code not in _OPTIONAL}
     top = min(row for row, _ in drawn.values())
     return {code: (row - top, column) for code, (row, column) in drawn.items()}
+
+
+def cropped(places: Mapping[str, tuple[int, int]], kept: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """The places of some labels, moved to the top left."""
+    chosen = {name: places[name] for name in kept}
+    top, left = (min(place[k] for place in chosen.values()) for k in (0, 1))
+    return {name: (row - top, column - left) for name, (row, column) in chosen.items()}
 
 
 def _by_label(values: Any) -> dict[str, float]:

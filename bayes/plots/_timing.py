@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.plots import _style as s
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ _MISSING, _UNTREATED, _TREATED = 0, 1, 2
 _CALM = "#DCE3E8"
 
 
+@checked
 def treatment_timing(panel: Any, width: float = 7.0, path: str | Path | None = None) -> Figure:
     """A tile per unit and period, units ordered by first treated period within their region.
 

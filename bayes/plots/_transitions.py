@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked
 from bayes.errors import SpecificationError
 from bayes.plots import _dots as d
 from bayes.plots import _panels as p
@@ -24,6 +25,7 @@ _MOST_WITH_INTERVALS = 4
 """Regions; more of them have smaller cells, with the numbers only."""
 
 
+@checked
 def transition_matrix(estimates: Any, variant: str | None = None, width: float = 7.0, path: str | Path | None = None) -> Figure:
     """Probabilities of moving from one class to another, in percent, and the distribution that they lead to.
 

@@ -48,6 +48,9 @@ def diagnostics(fit: Any) -> Section:
         f"{d.ess_tail_min:.0f} in the tails (limit 400); "
         f"{d.divergences} divergent transitions; smallest energy fraction (E-BFMI) {d.bfmi_min:.2f} (limit 0.30)."
     )
+    if d.k_hat is not None:
+        numbers += f" Draws come from a quadratic surrogate of the likelihood, corrected by importance weights: k-hat {d.k_hat:.2f} "
+        numbers += f"(limit {d.k_hat_limit:.2f})."
     advice = (
         ()
         if d.passed

@@ -37,9 +37,9 @@ def sections_of(results: Results, outcome: str) -> tuple[Section, ...]:
     taken: list[Section] = []
     for heading, result in named:
         kind = type(result).__name__
-        if kind not in _WRITERS:
-            raise SpecificationError(f"robustness= has no section for {kind}; it takes {', '.join(_WRITERS)}.")
-        section = _WRITERS[kind](result, outcome, heading)
+        if kind not in WRITERS:
+            raise SpecificationError(f"robustness= has no section for {kind}; it takes {', '.join(WRITERS)}.")
+        section = WRITERS[kind](result, outcome, heading)
         same = sum(s.anchor.split("--")[0] == section.anchor for s in taken)
         taken.append(replace(section, anchor=f"{section.anchor}--{same + 1}") if same else section)
     lines = [f"{s.title}: {s.paragraphs[0]}" for s in taken if s.paragraphs]
@@ -166,7 +166,11 @@ def _comparison(result: Any, outcome: str, heading: str) -> Section:
 
 def _frame(result: pd.DataFrame, outcome: str, heading: str) -> Section:
     named = result if isinstance(result.index, pd.RangeIndex) else result.reset_index()
-    return Section(heading or "Table", "robustness-table", tables=(Table("", _plain(named), folded=len(result) > 15),))
+    return Section(
+        heading or "Table",
+        "robustness-table",
+        tables=(Table("All rows", _plain(named), folded=True) if len(result) > 15 else Table("", _plain(named)),),
+    )
 
 
 def _estimates(result: Estimates, outcome: str, heading: str) -> Section:
@@ -260,7 +264,7 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.rename(columns=lambda c: str(c).replace("_", " ").capitalize())
 
 
-_WRITERS: dict[str, Callable[[Any, str, str], Section]] = {
+WRITERS: dict[str, Callable[[Any, str, str], Section]] = {
     "PlaceboTest": _placebo,
     "Sensitivity": _sensitivity,
     "ParallelTrends": _trends,

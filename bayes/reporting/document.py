@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -14,15 +14,17 @@ import pandas as pd
 
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
-from bayes.reporting import did_robustness, measurement_sections
+from bayes.reporting import did_robustness, extra_sections, measurement_sections
 from bayes.reporting.measurement_sections import is_measured
 from bayes.reporting.references import listed
 from bayes.reporting.sections import Section
+from bayes.writing import file_path, write_text
 
 _FAMILIES = {
     "StaggeredDiD": "bayes.reporting.did_sections",
     "StochasticFrontier": "bayes.reporting.frontier_sections",
     "Mediation": "bayes.reporting.mediation_sections",
+    "CrossLagged": "bayes.reporting.cross_lagged_sections",
 }
 """Name of the specification's class → module whose functions ``build_sections`` and ``default_title`` write its report."""
 
@@ -38,6 +40,8 @@ def report(
     sections: Callable[..., Sequence[Section]] | None = None,
     measured: Estimates | Sequence[Estimates] = (),
     robustness: Any = None,
+    extra: Mapping[str, Any] | None = None,
+    note: str | None = None,
 ) -> Path:
     """Write one HTML file with everything that a reader needs to judge a fit: diagnostics, estimates, comparison, figures, data, methods.
 
@@ -66,6 +70,12 @@ def report(
         What ``fit.placebo``, ``fit.sensitivity``, ``fit.parallel_trends``, ``fit.variants``, ``fit.cluster_robust``,
         ``fit.heterogeneity``, ``bayes.compare_pooling`` or ``bayes.baselines.honest_did`` return: one section each with its figure,
         after the estimates.
+    extra : mapping of headings to items, optional
+        Sections of your own after the comparison: a sentence, a data frame, Estimates, a Comparison, another fit (its diagnostics and
+        estimates), what ``robustness`` takes, a function ``draw(width)`` that returns a matplotlib Figure, or a list of these.
+    note : str, optional
+        What every reader must know about the data ("Simulated data: …"). It opens the page; its words before the colon stand under every
+        table and on every figure. By default the note of the fit's panel.
 
     Returns
     -------
@@ -75,9 +85,9 @@ def report(
     Raises
     ------
     SpecificationError
-        The path does not end in .html, or no sections are known for this model, or for a result in ``robustness``.
+        The path does not end in .html, or no sections are known for this model, or for a result in ``robustness`` or ``extra``.
     """
-    target = Path(path)
+    target = file_path(path)
     if target.suffix.lower() not in (".html", ".htm"):
         raise SpecificationError(
             f"A report is an HTML file; {target.name!r} does not end in .html. For Word or LaTeX tables use bayes.reporting.export_tables."
@@ -88,17 +98,20 @@ def report(
         parts = did_robustness.with_results(parts, robustness, outcome or str(getattr(getattr(fit, "model", None), "outcome", "")))
     if len(measured):
         parts = _with_measured(parts, measured)
-    page = render(parts, title or default_title(fit, outcome), language="en", warning=failure_of(fit))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page, encoding="utf-8")
-    return target
+    if extra is not None:
+        parts = _inserted(parts, extra_sections.sections_of(extra, outcome or "", _family_sections), extra_sections.reference_keys(extra))
+    if note is None:
+        note = "" if is_measured(fit) else fit.panel.note
+    page = render(parts, title or default_title(fit, outcome), language="en", warning=failure_of(fit), note=note)
+    return write_text(target, page, "the report")
 
 
-def render(sections: Sequence[Section], title: str, language: str = "en", warning: str = "") -> str:
-    """The page as text. ``warning`` opens every table."""
+def render(sections: Sequence[Section], title: str, language: str = "en", warning: str = "", note: str = "") -> str:
+    """The page as text. ``warning`` opens every table; ``note`` opens the page and, up to its colon, goes with tables and figures."""
     _refuse_repeated_anchors(sections)
-    written = [_written(section, warning) for section in sections]
-    return _template().render(title=title, language=language, sections=written)
+    stamp = note.partition(":")[0].strip()
+    written = [_written(section, warning, stamp) for section in sections]
+    return template("template.html").render(title=title, language=language, sections=written, note=note, style=page_style())
 
 
 def failure_of(fit: Any) -> str:
@@ -119,13 +132,24 @@ def default_title(fit: Any, outcome: str | None = None) -> str:
 
 def _with_measured(parts: Sequence[Section], measured: Estimates | Sequence[Estimates]) -> tuple[Section, ...]:
     """Measured quantities after the comparison, their references among the others."""
-    extra = measurement_sections.sections_of(measured)
-    keys = measurement_sections.reference_keys([measured] if isinstance(measured, Estimates) else list(measured))
-    place = next((k + 1 for k, part in enumerate(parts) if part.anchor == "comparison"), len(parts))
-    more = [
+    listed_parts = [measured] if isinstance(measured, Estimates) else list(measured)
+    return _inserted(parts, measurement_sections.sections_of(measured), measurement_sections.reference_keys(listed_parts))
+
+
+def _inserted(parts: Sequence[Section], more: Sequence[Section], keys: Sequence[str]) -> tuple[Section, ...]:
+    """Further sections after the comparison, what they rest on among the references."""
+    place = _after_comparison(parts)
+    rest = [
         replace(part, paragraphs=tuple(sorted({*part.paragraphs, *listed(keys)}))) if part.references else part for part in parts[place:]
     ]
-    return (*parts[:place], *extra, *more)
+    return (*parts[:place], *more, *rest)
+
+
+def _after_comparison(parts: Sequence[Section]) -> int:
+    """Where sections about other quantities go: after the comparison, else before the references."""
+    anchors = [part.anchor for part in parts]
+    last = len(parts) - 1 if parts and parts[-1].references else len(parts)
+    return anchors.index("comparison") + 1 if "comparison" in anchors else last
 
 
 def _family_sections(fit: Any) -> Callable[..., Sequence[Section]]:
@@ -146,23 +170,35 @@ def _refuse_repeated_anchors(sections: Sequence[Section]) -> None:
         raise SpecificationError(f"Sections share the anchors {repeated}: every section needs its own.")
 
 
-def _written(section: Section, warning: str) -> dict[str, Any]:
+def _written(section: Section, warning: str, stamp: str) -> dict[str, Any]:
     """A section with its tables and figures as markup; table markup is escaped where it is made, the template escapes the rest."""
     from markupsafe import Markup
 
     from bayes.reporting.figures import picture
 
-    tables = [replace(table, warning=table.warning or warning) for table in section.tables]
+    tables = [
+        replace(table, warning=table.warning or warning, note="\n".join(filter(None, [table.note, f"{stamp}." if stamp else ""])))
+        for table in section.tables
+    ]
     return {
         "section": section,
         "tables": [{"markup": Markup(table.html()), "folded": table.folded, "title": table.title} for table in tables],
-        "pictures": [picture(figure) for figure in section.figures],
+        "pictures": [picture(figure, stamp) for figure in section.figures],
     }
 
 
 @cache
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A template of this package; everything that is put into it is escaped."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(files("bayes.reporting").joinpath("template.html").read_text(encoding="utf-8"))
+    return environment.from_string(files("bayes.reporting").joinpath(name).read_text(encoding="utf-8"))
+
+
+@cache
+def page_style() -> Any:
+    """The style sheet of every page."""
+    from markupsafe import Markup
+
+    return Markup(files("bayes.reporting").joinpath("style.css").read_text(encoding="utf-8"))

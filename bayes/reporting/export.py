@@ -10,6 +10,7 @@ from bayes.comparison import Comparison
 from bayes.errors import SpecificationError
 from bayes.reporting import tables as writing
 from bayes.reporting.tables import Table
+from bayes.writing import file_path, write_text
 
 _SUFFIXES = (".docx", ".tex", ".md", ".html")
 
@@ -33,18 +34,18 @@ def export_tables(fit_or_comparison: Any, path: str | Path) -> Path:
     ------
     SpecificationError
         Another suffix, or an object without tables.
+    OutputFileError
+        The file cannot be written; nothing half-written stays.
     """
-    target = Path(path)
+    target = file_path(path)
     suffix = target.suffix.lower()
     if suffix not in _SUFFIXES:
         raise SpecificationError(f"{target.name!r}: tables are written as {', '.join(_SUFFIXES)}.")
     found = tables_of(fit_or_comparison)
-    target.parent.mkdir(parents=True, exist_ok=True)
     if suffix == ".docx":
         writing.save_docx(found, target)
         return target
-    target.write_text({".tex": _latex, ".md": _markdown, ".html": _html}[suffix](found), encoding="utf-8")
-    return target
+    return write_text(target, {".tex": _latex, ".md": _markdown, ".html": _html}[suffix](found), "the tables")
 
 
 def tables_of(fit_or_comparison: Any) -> list[Table]:

@@ -53,7 +53,10 @@ _PROGRAMS = {"charnes1978", "tone2001", "chambers1998", "fare1994"}
 _SHORT, _LONG = 4, 15
 """Estimands with fewer rows share a table; tables with more rows are folded."""
 _CHANCE = re.compile(r"(?:; )?prob_positive is (P\([^)]*\))")
-_KEYS = (("unit", "Unit"), ("region", "Region"), ("period", "Period"), ("term", "Term"), ("term_to", "To"), ("variant", "Variant"))
+_KEYS = (
+    *(("unit", "Unit"), ("region", "Region"), ("period", "Period"), ("term", "Term"), ("term_to", "To")),
+    *(("variant", "Variant"), ("source", "Source")),
+)
 
 
 def is_measured(results: Any) -> bool:
@@ -202,13 +205,20 @@ def _listed_rows(rows: pd.DataFrame) -> pd.DataFrame:
         for b, low, high in rows[["estimate", "lower", "upper"]].itertuples(index=False)
     ]
     if rows["prob_positive"].notna().any():
-        named = {found for note in rows["note"] for found in _CHANCE.findall(note)}
-        heading = named.pop() if len(named) == 1 else "P(> 0)"
-        out[heading] = ["" if pd.isna(p) else f"{p:.2f}" for p in rows["prob_positive"]]
+        out |= _chances(rows)
     notes = [_CHANCE.sub("", note) for note in rows["note"]]
     if any(notes):
         out["Note"] = notes
     return pd.DataFrame(out)
+
+
+def _chances(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """A column of probabilities under what they are probabilities of; where rows differ in that, each says it."""
+    shown = [(p, (_CHANCE.findall(note) or ["P(> 0)"])[0]) for p, note in rows[["prob_positive", "note"]].itertuples(index=False)]
+    named = {name for p, name in shown if pd.notna(p)}
+    if len(named) == 1:
+        return {named.pop(): ["" if pd.isna(p) else f"{p:.2f}" for p, _ in shown]}
+    return {"Probability": ["" if pd.isna(p) else f"{p:.2f} {name}" for p, name in shown]}
 
 
 def _anchor(part: Estimates, taken: set[str]) -> str:

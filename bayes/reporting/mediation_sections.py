@@ -26,7 +26,8 @@ _SHOWN = (
 
 def default_title(fit: Any, outcome: str | None = None) -> str:
     """Heading of a report without ``title=``."""
-    return f"{fit.panel.name}: mechanism of the effect on {outcome or fit.model.outcome}"
+    of = "the effect" if fit.model.exposure is None else f"the effect of {fit.model.exposure}"
+    return f"{fit.panel.name}: mechanism of {of} on {outcome or fit.model.outcome}"
 
 
 def build_sections(
@@ -48,17 +49,19 @@ def build_sections(
         common.diagnostics(fit),
         Section("Headline", "headline", _headline(fit, overall, name)),
         _mechanisms(fit, overall, by_region, name),
-        _paths(overall, by_region),
+        _paths(fit, overall, by_region),
         *_comparison(comparison),
         Section("What a causal reading assumes", "assumption", _assumptions(fit)),
         common.priors(fit),
         common.prior_posterior(*flat, overlaps),
-        Section("What the prior drives", "prior-driven", _prior_driven(by_region, overlaps)),
+        Section("What the prior drives", "prior-driven", _prior_driven(fit, by_region, overlaps)),
         common.chains(posterior, list(posterior)[: common.MOST_SCALARS], common.summary_table(fit)),
-        common.description(fit, descriptive, [model.outcome, *model.mediators, *model.covariates]),
-        common.data(fit, [("Units treated", int(np.isfinite(fit.panel.unit_first_treated).sum()))], [common.balance_words(fit.panel)]),
+        common.description(fit, descriptive, [model.outcome, *model.mediators, *_exposed(model), *model.covariates]),
+        common.data(fit, _facts(fit), [common.balance_words(fit.panel)]),
         common.software(fit),
-        Section("Methods", "methods", (_model_words(fit), _ESTIMANDS, common.sampling_words(fit.meta), *common.baseline_words(others))),
+        Section(
+            "Methods", "methods", (_model_words(fit), _estimand_words(fit), common.sampling_words(fit.meta), *common.baseline_words(others))
+        ),
         Section("References", "references", listed(_reference_keys(fit, others)), references=True),
     )
 
@@ -91,7 +94,7 @@ def _headline(fit: Any, overall: Estimates, outcome: str) -> tuple[str, ...]:
         return ("The total effect is not identified in these data.",)
     mediators = common.listed([str(m) for m in fit.model.mediators])
     out = [
-        f"Treatment changed {outcome} by {format_number(total['estimate'], signed=True)} on average ({common.interval_words(total)}). Of "
+        f"{_cause(fit, outcome)} by {format_number(total['estimate'], signed=True)} on average ({common.interval_words(total)}). Of "
         f"this, {format_number(indirect['estimate'], signed=True)} passes through {mediators} ({common.interval_words(indirect)}; "
         f"probability of being positive {common.probability(indirect['prob_positive'])}) and "
         f"{format_number(direct['estimate'], signed=True)} does not ({common.interval_words(direct)})."
@@ -101,7 +104,13 @@ def _headline(fit: Any, overall: Estimates, outcome: str) -> tuple[str, ...]:
     else:
         words = [f"{100 * share[k]:.0f} %".replace("-", "−") for k in ("estimate", "lower", "upper")]
         out.append(f"The share that passes through is {words[0]} (median; {100 * share['level']:g} % interval {words[1]} to {words[2]}).")
-    return (*out, "Averages run over treated rows. This split holds under sequential ignorability only, which no data can show.")
+    return (*out, f"Averages run over {fit.wording.rows}. This split holds under sequential ignorability only, which no data can show.")
+
+
+def _cause(fit: Any, outcome: str) -> str:
+    """How the sentence on the total effect begins."""
+    exposure = fit.model.exposure
+    return f"Treatment changed {outcome}" if exposure is None else f"One unit more of the exposure {exposure} changed {outcome}"
 
 
 def _mechanisms(fit: Any, overall: Estimates, by_region: Estimates, outcome: str) -> Section:
@@ -116,14 +125,17 @@ def _mechanisms(fit: Any, overall: Estimates, by_region: Estimates, outcome: str
         for estimand, term, label in mechanisms:
             row = _row(both, estimand, term, region)
             cells[label] = estimate_words(row["estimate"], row["lower"], row["upper"]) or "not identified"
-        rows.append({"Region": region or "All (treated rows)", **cells})
+        rows.append({"Region": region or f"All ({fit.wording.rows})", **cells})
     note = f"Estimate [{level} posterior interval]. Indirect effects are a·b within a region; no path is set to zero."
+    note += f" Per unit of the exposure {fit.model.exposure}." if fit.model.exposure is not None else ""
     shown = [
         replace(part, frame=part.frame.assign(source=label))
         for part, label in ((both.where(estimand=e, term=t), label) for e, t, label in mechanisms)
     ]
     alt = "Effects over all regions: " + "; ".join(f"{label} {rows[-1][label]}" for _, _, label in mechanisms) + "."
     figure = Figure(partial(_draw, shown, outcome), alt, "Direct, indirect and total effects by region; the overall row comes last.")
+    outcome = outcome if fit.model.exposure is None else f"{outcome} per unit of {fit.model.exposure}"
+    figure = replace(figure, draw=partial(_draw, shown, outcome))
     return Section("Effects by region and mechanism", "mechanisms", tables=(Table("", pd.DataFrame(rows), note),), figures=(figure,))
 
 
@@ -133,15 +145,19 @@ def _draw(shown: Sequence[Estimates], outcome: str, width: float) -> Any:
     return forest(*shown, outcome=outcome, width=width)
 
 
-def _paths(overall: Estimates, by_region: Estimates) -> Section:
+def _paths(fit: Any, overall: Estimates, by_region: Estimates) -> Section:
     """The two paths that indirect effects are made of, and the share."""
     tables = []
-    headings = {"driving": "Treatment → mediator (a)", "mediator_effect": "Mediator → outcome (b)", "share": "Share of the total effect"}
+    headings = {
+        "driving": f"{fit.wording.cause} → mediator (a)",
+        "mediator_effect": "Mediator → outcome (b)",
+        "share": "Share of the total effect",
+    }
     for estimand, heading in headings.items():
         part = (overall + by_region).where(estimand=estimand)
         order = np.argsort(pd.factorize(part.frame["term"])[0], kind="stable")
         part = Estimates(part.frame.iloc[order].reset_index(drop=True))
-        frame = part.frame.assign(region=part.frame["region"].replace("", "All (treated rows)"))
+        frame = part.frame.assign(region=part.frame["region"].replace("", f"All ({fit.wording.rows})"))
         rows = common.estimate_rows(replace(part, frame=frame), "region", "Region", "Path" if estimand != "share" else "Share", "P(> 0)")
         rows.insert(0, "Mediator", part.frame["term"].to_numpy())
         tables.append(Table(heading, rows.drop(columns="Rows", errors="ignore"), folded=estimand == "share", grouped=True))
@@ -162,11 +178,15 @@ def _comparison(comparison: Comparison | None) -> tuple[Section, ...]:
 
 
 def _assumptions(fit: Any) -> tuple[str, ...]:
+    treated = fit.model.exposure is None
+    need, same = (
+        ("parallel trends only", "with and without treatment") if treated else ("strict exogeneity only", "at every level of the exposure")
+    )  # fmt: skip
     out = [
         fit.assumption,
-        "Total effects and effects on mediators need parallel trends only. An unobserved cause that moves a mediator and the outcome "
+        f"Total effects and effects on mediators need {need}. An unobserved cause that moves a mediator and the outcome "
         "biases b; the indirect effect is then off by a times that bias, and the direct effect by as much the other way. The model also "
-        "takes a mediator's effect to be linear and the same with and without treatment.",
+        f"takes a mediator's effect to be linear and the same {same}.",
     ]
     two = [str(m) for m, binary in zip(fit.model.mediators, fit.posterior["dichotomous"].to_numpy(), strict=True) if binary]
     if two:
@@ -174,17 +194,22 @@ def _assumptions(fit: Any) -> tuple[str, ...]:
     return tuple(out)
 
 
-def _prior_driven(by_region: Estimates, overlaps: Mapping[str, float]) -> tuple[str, ...]:
+def _prior_driven(fit: Any, by_region: Estimates, overlaps: Mapping[str, float]) -> tuple[str, ...]:
     missing = by_region.where(estimand="total").frame.query("not identified")["region"].tolist()
-    out = [f"Not identified: effects in {common.listed(missing)}, where no unit is treated or columns do not vary."] if missing else []
+    treated = fit.model.exposure is None
+    why = "no unit is treated or columns do not vary" if treated else "the exposure or another column does not vary"
+    out = [f"Not identified: effects in {common.listed(missing)}, where {why}."] if missing else []
     out += common.vague_words(overlaps)
-    return tuple(out) or ("Every region has treated units, and no parameter's posterior repeats its prior.",)
+    told = "has treated units" if treated else "has an exposure that varies"
+    return tuple(out) or (f"Every region {told}, and no parameter's posterior repeats its prior.",)
 
 
 def _model_words(fit: Any) -> str:
     model, panel = fit.model, fit.panel
     errors = "a stationary first-order autoregression in calendar time" if model.errors == "ar1" else "independent"
-    units = ", with a random deviation of each unit's treatment effect" if model.unit_effects == "random-treatment" else ""
+    cause = "treatment" if model.exposure is None else f"exposure {model.exposure}"
+    own = "treatment effect" if model.exposure is None else f"effect of the {cause}"
+    units = f", with a random deviation of each unit's {own}" if model.unit_effects == "random-treatment" else ""
     periods = "period effects of each region" if model.period_effects == "region" else "common period effects"
     controls = f" and linear terms in {common.listed([str(c) for c in model.covariates])}" if model.covariates else ""
     pooled = {
@@ -195,17 +220,35 @@ def _model_words(fit: Any) -> str:
     return (
         f"Each mediator ({common.listed([str(m) for m in model.mediators])}) and the outcome {model.outcome} of {panel.n_units} units over "
         f"{panel.n_periods} periods has its own equation with unit effects, {periods}{controls}{units}; errors are {errors}. The outcome's "
-        f"equation holds the treatment and the mediators. {pooled}. Unit and period effects, covariates and paths are integrated out "
+        f"equation holds the {cause} and the mediators. {pooled}. Unit and period effects, covariates and paths are integrated out "
         "exactly; the sampler moves over scales and correlations, and paths are drawn from their exact conditional distribution."
     )
 
 
-_ESTIMANDS = (
-    "The driving effect a is that of the treatment on a mediator, b that of a mediator on the outcome given the treatment, the direct "
-    "effect c' that of the treatment given the mediators (Baron and Kenny 1986; Imai, Keele and Tingley 2010). Products a·b are taken in "
-    "each draw and region, then averaged, so that paths which go together over regions count (Kenny, Korchmaros and Bolger 2003). One "
-    "static effect stands for all periods since treatment."
-)
+def _estimand_words(fit: Any) -> str:
+    exposure = fit.model.exposure
+    cause, last = (
+        ("treatment", "One static effect stands for all periods since treatment.")
+        if exposure is None
+        else ("exposure", f"Effects are per unit of {exposure}, linear in it and within the same period.")
+    )
+    return (
+        f"The driving effect a is that of the {cause} on a mediator, b that of a mediator on the outcome given the {cause}, the direct "
+        f"effect c' that of the {cause} given the mediators (Baron and Kenny 1986; Imai, Keele and Tingley 2010). Products a·b are taken "
+        "in each draw and region, then averaged, so that paths which go together over regions count (Kenny, Korchmaros and Bolger 2003). "
+        f"{last}"
+    )
+
+
+def _exposed(model: Any) -> list[str]:
+    return [] if model.exposure is None else [model.exposure]
+
+
+def _facts(fit: Any) -> list[tuple[str, Any]]:
+    """Who is treated, or what stands in the place of the treatment."""
+    if fit.model.exposure is not None:
+        return [("Exposure", fit.model.exposure)]
+    return [("Units treated", int(np.isfinite(fit.panel.unit_first_treated).sum()))]
 
 
 def _reference_keys(fit: Any, others: Sequence[str]) -> list[str]:

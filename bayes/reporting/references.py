@@ -121,6 +121,14 @@ REFERENCES: dict[str, str] = {
     "Operational Research 143(1), 32–41.",
     "baron1986": "Baron, R. M., and Kenny, D. A. (1986). The moderator–mediator variable distinction in social psychological research: "
     "conceptual, strategic, and statistical considerations. Journal of Personality and Social Psychology 51(6), 1173–1182.",
+    "allison2017": "Allison, P. D., Williams, R., and Moral-Benito, E. (2017). Maximum likelihood for cross-lagged panel models with fixed "
+    "effects. Socius 3.",
+    "hsiao2002": "Hsiao, C., Pesaran, M. H., and Tahmiscioglu, A. K. (2002). Maximum likelihood estimation of fixed effects dynamic panel "
+    "data models covering short time periods. Journal of Econometrics 109(1), 107–150.",
+    "lancaster2002": "Lancaster, T. (2002). Orthogonal parameters and panel data. Review of Economic Studies 69(3), 647–666.",
+    "nickell1981": "Nickell, S. (1981). Biases in dynamic models with fixed effects. Econometrica 49(6), 1417–1426.",
+    "wooldridge2005": "Wooldridge, J. M. (2005). Simple solutions to the initial conditions problem in dynamic, nonlinear panel data "
+    "models with unobserved heterogeneity. Journal of Applied Econometrics 20(1), 39–54.",
     "imai2010": "Imai, K., Keele, L., and Tingley, D. (2010). A general approach to causal mediation analysis. Psychological Methods "
     "15(4), 309–334.",
     "kenny2003": "Kenny, D. A., Korchmaros, J. D., and Bolger, N. (2003). Lower level mediation in multilevel models. Psychological "
@@ -166,6 +174,7 @@ _SOURCES = {
     "malmquist": "fare1994",
     "highs": "huangfu2018",
     "products of twfe": "sobel1982",
+    "within ols": "nickell1981",
 }
 
 _SAMPLERS = {"nutpie": "seyboldt", "numpyro": "phan2019", "blackjax": "cabezas2024"}

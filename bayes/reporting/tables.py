@@ -7,12 +7,15 @@ import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from bayes.writing import write_text, write_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,21 +187,30 @@ def as_markdown(table: Table) -> str:
 
 
 def _markdown(text: str) -> str:
-    text = re.sub(r"([\\`*_\[\]|])", r"\\\1", text)
-    return text.replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
+    text = re.sub(r"([\\`*_\[\]|])", r"\\\1", one_line(text))
+    return text.replace("<", "&lt;").replace(">", "&gt;")
+
+
+_BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def one_line(text: str) -> str:
+    """Text on one line: whatever breaks lines is a blank, control characters and halves of characters are left out."""
+    return _UNPRINTABLE.sub("", _BREAKS.sub(" ", text))
 
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "−": "$-$", "×": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "ρ": r"$\rho$", "σ": r"$\sigma$", "∞": r"$\infty$",
-    "→": r"$\to$", "\n": " ",
+    "→": r"$\to$",
 }  # fmt: skip
 
 
 def latex_text(text: str) -> str:
     """Text with LaTeX's special characters escaped."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    return "".join(_LATEX.get(character, character) for character in one_line(text))
 
 
 def as_latex(table: Table) -> str:
@@ -220,12 +232,14 @@ def save_docx(tables: Sequence[Table], path: str | Path) -> None:
             if not element.tag.endswith("sectPr"):
                 document.element.body.insert(len(document.element.body) - 1, element)
         document.add_paragraph()
-    document.save(str(path))
+    content = BytesIO()
+    document.save(content)
+    write_whole(path, content.getvalue(), "the tables")
 
 
 def _xml_text(text: str) -> str:
     """Without the control characters that an XML file cannot hold."""
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", text)
+    return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", "", text)
 
 
 def _maketable(table: Table, clean: Any, notes: str) -> Any:
@@ -247,9 +261,10 @@ def save_csv(frame: pd.DataFrame, path: str | Path) -> None:
     for column in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[column].dtype):
             safe[column] = safe[column].map(lambda value: spreadsheet_text(value) if isinstance(value, str) else value)
-    safe.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+    write_text(path, safe.to_csv(index=False, lineterminator="\n"), "the table")
 
 
 def spreadsheet_text(text: str) -> str:
-    """An apostrophe before text that starts like a formula (=, +, -, @, tab, carriage return)."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") or text.lstrip()[:1] in ("=", "@") else text
+    """An apostrophe before text that starts like a formula (=, +, -, @, tab, carriage return; their wide forms; after blanks as well)."""
+    first = text.lstrip()[:1]
+    return f"'{text}" if text[:1] in ("\t", "\r", "\n") or (first and first in "=+-@＝＋－＠") else text

@@ -352,7 +352,7 @@ def test_covariates_reach_the_estimators(panels, estimated):
 
 
 def test_names_lists_what_did_accepts():
-    assert names() == ("twfe", "callaway-santanna", "sun-abraham", "imputation", "gardner", "etwfe", "bacon")
+    assert names() == ("twfe", "callaway-santanna", "sun-abraham", "imputation", "gardner", "etwfe", "bacon", "two-group")
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_bad_calls():
     good = printed([0.1, 0.4], [0.05, 0.08])
     with pytest.raises(SpecificationError, match="across='state' does not exist"):
         bayes.pool(good, across="state")
-    with pytest.raises(SpecificationError, match=r"takes bayes\.Estimates"):
+    with pytest.raises(SpecificationError, match=r"must be bayes\.Estimates"):
         bayes.pool([0.1, 0.2])
     with pytest.raises(SpecificationError, match="at least two"):
         bayes.pool(printed([0.1], [0.05]))

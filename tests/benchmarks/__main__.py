@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 
-from tests.benchmarks import divergences, frontier, gradients, many_rows, measurement, placebo, sampling_speed, start
+from tests.benchmarks import compile as compile_time
+from tests.benchmarks import (
+    divergences,
+    frontier,
+    gradients,
+    large_frontier,
+    many_rows,
+    measurement,
+    placebo,
+    sampling_speed,
+    scaling,
+    scan,
+    start,
+)
 from tests.benchmarks.process import ROOT
 from tests.benchmarks.table import Result, machine, markdown
 
 GROUPS = {
     "gradient": gradients.results,
     "parquet": many_rows.parquet,
+    "scan": scan.results,
+    "scaling": scaling.results,
     "start": start.results,
+    "compile": compile_time.results,
     "script": start.script,
     "sampling": sampling_speed.results,
     "rows": many_rows.against_rows,
@@ -23,6 +40,7 @@ GROUPS = {
     "frontier": frontier.sampling,
     "frontier-gradient": frontier.gradients,
     "frontier-divergences": frontier.divergences,
+    "large-frontier": large_frontier.results,
     "programs": measurement.programs,
     "bootstrap": measurement.bootstraps,
     "mediation": measurement.mediation,
@@ -33,8 +51,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measured speeds beside their targets.")
     parser.add_argument("--only", choices=GROUPS, action="append", help="run this group only (may be repeated)")
     parser.add_argument("--quick", action="store_true", help="fewer draws, repeats and seeds: a smoke test, not a measurement")
+    parser.add_argument("--rows", type=int, help="rows of the group scan (default: 10,000,000; 100,000,000 need 2 GB of disk)")
     parser.add_argument("--write", action="store_true", help="also write docs/benchmarks.md")
     chosen = parser.parse_args()
+    if chosen.rows is not None:
+        os.environ[scan.ROWS] = str(chosen.rows)
     head, began = machine(), time.perf_counter()
     found: list[Result] = []
     failed: list[str] = []

@@ -32,13 +32,13 @@ def _worst(draws: dict) -> tuple[float, float]:
 
 
 def marginal(units: int, regions: int, sampler: str, draws: int, tune: int, chains: int, seed: int) -> dict:
-    from bayes.frontier.marginal import marginal_model
+    from bayes.frontier.marginal import marginal_posterior
     from bayes.inference.sampling import SamplerOptions, sample
 
     spec, panel = _spec_and_panel(units, regions)
     options = SamplerOptions(sampler, draws, tune, chains, 0.85, seed, progress=False)
     with clock() as took:
-        samples = sample(marginal_model(spec, spec.data(panel)), options)
+        samples = sample(marginal_posterior(spec, spec.data(panel)), options)
     ess, rhat = _worst(samples.draws)
     share = samples.sampling_seconds / (samples.sampling_seconds + samples.compile_seconds)
     return {
@@ -69,18 +69,20 @@ def textbook(units: int, regions: int, draws: int, tune: int, chains: int, seed:
 def gradient(units: int, repeats: int) -> dict:
     """Seconds of CPU of one gradient of the marginal form, repeated inside one compiled loop; panel of ``units`` × 10 in 5 regions."""
     import jax
-    import numpy as np
 
     from bayes import StochasticFrontier
     from bayes.frontier.data import frontier_data
-    from bayes.frontier.marginal import marginal_model
-    from bayes.inference.sampling import SamplerOptions, _jax_model
+    from bayes.frontier.marginal import marginal_posterior
+    from bayes.inference.programs import program_of
+    from bayes.inference.sampling import prepare_jax
     from tests.benchmarks.simulate import production_panel
 
     panel = production_panel(units, 10, 5)
     spec = StochasticFrontier("y", ["x0", "x1"], technology="cobb-douglas", model="pooled")
-    model = _jax_model(marginal_model(spec, frontier_data(spec, panel)), SamplerOptions(chains=1))
-    return {"rows": panel.n_rows, "seconds": _per_call(jax.value_and_grad(model.log_density), np.asarray(model.start[0]), repeats)}
+    prepare_jax()
+    program, data = program_of(marginal_posterior(spec, frontier_data(spec, panel)))
+    density, start = jax.value_and_grad(lambda x: program.log_density(x, data)), program.centre(data)
+    return {"rows": panel.n_rows, "seconds": _per_call(density, start, repeats)}
 
 
 def log_normal_cdf(rows: int, repeats: int) -> dict:

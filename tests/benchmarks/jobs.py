@@ -14,8 +14,6 @@ from types import SimpleNamespace
 
 from tests.benchmarks import simulate
 
-PARQUET_COLUMNS = {**simulate.ROLES, "outcome": "y"}
-
 
 def cpu_seconds() -> float:
     """CPU seconds of this process and of the children it has waited for."""
@@ -49,12 +47,12 @@ def cell_ess(draws) -> float:
 def collapsed(units: int, sampler: str, draws: int, tune: int, chains: int, seed: int) -> dict:
     """Sample the collapsed model and draw the cells: what ``fit`` does. The exact draws of effects count as sampling."""
     from bayes.did.draws import posterior_dataset
-    from bayes.did.pymc_models import collapsed_model
+    from bayes.did.pymc_models import collapsed_posterior
     from bayes.inference.sampling import SamplerOptions, sample
 
     spec, panel = simulate.model(), simulate.panel(units)
     state = spec.collapse(panel)
-    model = collapsed_model(spec, state)
+    model = collapsed_posterior(spec, state)
     options = SamplerOptions(sampler, draws, tune, chains, seed=seed, progress=False)
     with clock() as nuts:
         samples = sample(model, options)
@@ -138,8 +136,8 @@ def sampling_phase(units: int, draws: int, tune: int, chains: int, seed: int) ->
     """Seconds of the sampling phase alone; the panel is collapsed from Parquet."""
     import tempfile
 
-    from bayes.did.parquet import blocks_from_parquet
-    from bayes.did.pymc_models import collapsed_model
+    from bayes import Panel
+    from bayes.did.pymc_models import collapsed_posterior
     from bayes.inference.sampling import SamplerOptions, sample
 
     spec = simulate.model()
@@ -147,8 +145,8 @@ def sampling_phase(units: int, draws: int, tune: int, chains: int, seed: int) ->
         path = f"{folder}/panel.parquet"
         simulate.write_parquet(path, units)
         with clock() as collapsing:
-            state = spec.collapse_blocks(*blocks_from_parquet(path, **PARQUET_COLUMNS))
-    model = collapsed_model(spec, state)
+            state = spec.collapse(Panel.scan(path, **simulate.ROLES))
+    model = collapsed_posterior(spec, state)
     options = SamplerOptions("nutpie", draws, tune, chains, seed=seed, progress=False)
     with clock() as all_of_it:
         samples = sample(model, options)
@@ -164,14 +162,49 @@ def sampling_phase(units: int, draws: int, tune: int, chains: int, seed: int) ->
 
 def collapse_parquet(path: str, repeats: int) -> dict:
     """Seconds to collapse a Parquet file, imports excluded, several times over."""
-    from bayes.did.parquet import blocks_from_parquet
+    from bayes import Panel
 
     runs = []
     for _ in range(repeats):
         with clock() as took:
-            state = simulate.model().collapse_blocks(*blocks_from_parquet(path, **PARQUET_COLUMNS))
+            state = simulate.model().collapse(Panel.scan(path, **simulate.ROLES))
         runs.append((took.seconds, took.cpu))
     return {"rows": state.products.n_rows, "seconds": [r[0] for r in runs], "cpu": [r[1] for r in runs], "peak": peak_bytes()}
+
+
+def scanned(path: str) -> dict:
+    """Check and sum the rows of a file that stays on disk."""
+    from bayes import Panel
+
+    return _two_passes(lambda: Panel.scan(path, **simulate.ROLES))
+
+
+def in_memory(path: str) -> dict:
+    """The same rows read into memory first."""
+    import pandas as pd
+
+    from bayes import Panel
+
+    return _two_passes(lambda: Panel.from_frame(pd.read_parquet(path), **simulate.ROLES))
+
+
+def _two_passes(read) -> dict:
+    from bayes.did.likelihood import make_log_likelihood
+
+    spec = simulate.model(covariates=("x",))
+    with clock() as check:
+        panel = read()
+    with clock() as summing:
+        state = spec.collapse(panel)
+    peak = peak_bytes()
+    report = {"check": check.seconds, "sum": summing.seconds, "cpu": check.cpu + summing.cpu, "peak": peak, "groups": len(state.groups)}
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    density = make_log_likelihood(state.sampled_products, state.basis)
+    components = jnp.full(len(set(state.basis.component.tolist())), 0.3)
+    return {**report, "likelihood": float(density(0.5, 0.4, jnp.array([0.3]), components))}
 
 
 def cached_fit(folder: str) -> dict:

@@ -33,10 +33,14 @@ def job(name: str, module: str = "jobs", **options: Any) -> Run:
 
 
 def command(words: list[str]) -> Run:
-    """Run a command from the project's root. Raises :class:`RuntimeError` with its last words when it fails."""
+    """Run a command from the project's root. Raises :class:`RuntimeError` with its last words when it fails.
+
+    Nothing compiled is read from disk or kept there unless ``BAYES_CACHE`` is set.
+    """
+    environment = {"BAYES_CACHE": "off", **os.environ}
     start = time.perf_counter()
     with tempfile.TemporaryFile() as output:
-        child = subprocess.Popen(words, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(words, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment)
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - start

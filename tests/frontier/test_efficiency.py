@@ -12,7 +12,8 @@ from bayes import aggregation
 from bayes.errors import SpecificationError
 from bayes.frontier import inefficiency as ie
 from bayes.frontier.data import frontier_data
-from bayes.frontier.efficiency import determinant_effects, exceedance, mean_efficiency, ranks
+from bayes.frontier.efficiency import determinant_effects, exceedance, mean_efficiency, noise_effects, ranks
+from bayes.frontier.likelihood import row_parameters
 from bayes.frontier.model import StochasticFrontier
 from bayes.frontier.support import MODELS
 from bayes.panel import Panel
@@ -182,6 +183,21 @@ def test_effects_of_determinants_are_differences_of_expected_inefficiency(spec):
         np.testing.assert_allclose(mine.draws[0], known, rtol=1e-7)
         np.testing.assert_array_equal(mine.draws[1], -mine.draws[0])
         assert (mine.frame.n_obs == len(rows[chosen])).all()
+
+
+def test_noise_effects_are_changes_of_the_log_noise_per_unit_of_the_column():
+    spec = spec_of(noise_determinants=["z"])
+    data = data_of(spec, gaps=True)
+    p = made_up_draws(spec, data, 4)
+    table = noise_effects(p, spec, data)
+    moved = data.noise_determinants.copy()
+    moved[0] = (moved[0] + 0.5 / data.noise_determinant_scale[0]) * data.mask  # half a unit of the column
+    before, after = (np.log(row_parameters(p, spec, d).sigma_v) for d in (data, replace(data, noise_determinants=moved)))
+    known = data.in_rows(np.broadcast_to(after - before, (4, *data.output.shape)))[:, 0] / 0.5
+    np.testing.assert_allclose(table.draws[0], known, rtol=1e-9)
+    assert list(table.frame[["estimand", "term"]].iloc[0]) == ["log_noise_effect", "z"]
+    with pytest.raises(SpecificationError, match="no noise determinants"):
+        noise_effects(p, spec_of(), data)
 
 
 def test_effects_by_region_average_to_the_overall_one():

@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_written_leaves_nothing(tiny_fit, tmp_path, monk
     blocked.write_text("in the way")
     with pytest.raises(FitFileError, match="writable"):
         tiny_fit.save(blocked / "fit.nc")
-    monkeypatch.setattr(files.os, "replace", _refuse)
+    monkeypatch.setattr(os, "replace", _refuse)
     with pytest.raises(FitFileError, match="writable"):
         tiny_fit.save(tmp_path / "fit.nc")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
@@ -125,15 +125,16 @@ def _refuse(*_):
 def test_an_interrupted_write_keeps_the_old_file(tiny_fit, tmp_path, monkeypatch):
     path = tiny_fit.save(tmp_path / "fit.nc")
     before = path.read_bytes()
-    monkeypatch.setattr(xr.DataTree, "to_netcdf", _full_disk)
+    monkeypatch.setattr(Path, "write_bytes", _full_disk)
     with pytest.raises(FitFileError, match="space"):
         tiny_fit.save(path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["fit.nc"]
 
 
-def _full_disk(self, path, **_):
-    Path(path).write_bytes(b"half")
+def _full_disk(path, content):
+    with path.open("wb") as file:
+        file.write(content[:100])
     raise OSError("No space left on device")
 
 

@@ -244,7 +244,7 @@ def test_a_product_that_nobody_else_makes():
         ({"replicates": -1}, "whole number"),
         ({"seed": "one"}, "seed must be a whole number"),
         ({"replicates": 100, "cores": -1}, "cores must be a whole number"),
-        ({"model": "directional", "direction": ["y1"]}, "maps columns"),
+        ({"model": "directional", "direction": ["y1"]}, "direction must be a mapping"),
         ({"replicates": 100, "model": "sbm"}, "exists for radial scores"),
         ({"replicates": 100, "model": "directional"}, "exists for radial scores"),
         ({"replicates": 100, "super_efficiency": True}, "exists for radial scores"),

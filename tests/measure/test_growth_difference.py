@@ -155,7 +155,7 @@ def test_estimates_that_do_not_join():
         growth_difference(index, index)
     with pytest.raises(SpecificationError, match="no draws"):
         growth_difference(index, replace(growth, draws=None))
-    with pytest.raises(SpecificationError, match=r"Expected bayes\.Estimates"):
+    with pytest.raises(SpecificationError, match=r"must be bayes\.Estimates"):
         growth_difference(index, growth.frame)
     other = replace(index, frame=index.frame.assign(source="another"))
     with pytest.raises(SpecificationError, match="2 values of 'source'"):

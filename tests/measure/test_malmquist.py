@@ -325,7 +325,7 @@ def test_defaults_and_conventions():
         ({"measure": ""}, "'radial', 'directional', 'sbm'"),
         ({"orientation": ""}, "'output', 'input'"),
         ({"bad_outputs": None}, "list of columns"),
-        ({"measure": "directional", "direction": ["y"]}, "maps columns"),
+        ({"measure": "directional", "direction": ["y"]}, "direction must be a mapping"),
         ({"seed": -1}, "seed must be a whole number"),
         ({"replicates": 100, "cores": 0}, "cores must be a whole number"),
         ({"backend": "glpk"}, "highs"),

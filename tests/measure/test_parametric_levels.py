@@ -156,7 +156,7 @@ def test_one_region_has_no_ratios():
     ("fits_given", "by", "words"),
     [
         ({}, "all", "maps dimensions"),
-        ([1], "all", "maps dimensions"),
+        ([1], "all", "fits must be a mapping"),
         ({"energy": 3}, "all", r"fits\['energy'\] is int"),
         ({}, "country", "by='country'"),
     ],

@@ -40,7 +40,10 @@ class DenseMediation:
 
     @cached_property
     def treated(self) -> np.ndarray:
+        """The treatment of each row, or the exposure in its own scale."""
         f, p = self.panel.frame, self.panel
+        if self.spec.exposure is not None:
+            return f[self.spec.exposure].to_numpy(float) / self.equations.exposure_scale
         return (f[p.time] >= f[p.first_treated] - self.spec.anticipation * p.step).to_numpy(float)
 
     @cached_property

@@ -13,25 +13,29 @@ ROLES = {"unit": "unit", "time": "year", "region": "region", "first_treated": "f
 def mechanism_frame(
     seed: int = 1, n_units: int = 30, n_periods: int = 8, n_regions: int = 3, a=(0.6, -0.3), b=(0.8, 0.5), direct: float = 0.4,
     spread: float = 0.15, unit_sd: float = 0.1, rho: float = 0.4, noise: float = 0.3, confounding: float = 0.0, gaps: bool = False,
+    exposure: bool = False,
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:  # fmt: skip
     """Outcome ``y``, mediators ``m1``, ``m2`` … of a staggered treatment, and the true paths by region: a, b (mediators, R), direct (R,).
 
     Errors are AR(1) with standard deviation ``noise``; units deviate by ``unit_sd`` in every effect of the treatment; paths vary over
     regions by ``spread``. ``confounding`` is the correlation of the errors of ``m1`` and ``y``: zero is sequential ignorability. ``x`` is a
-    covariate of every equation that the treatment does not move. With ``gaps`` about a sixth of the rows is missing.
+    covariate of every equation that the treatment does not move. With ``exposure`` the column ``d``, continuous and going with ``x``, takes
+    the treatment's place. With ``gaps`` about a sixth of the rows is missing.
     """
     rng = np.random.default_rng(seed)
     k, n = len(a), n_units
     unit, t = np.repeat(np.arange(n), n_periods), np.tile(np.arange(n_periods), n)
     region = np.arange(n) % n_regions
     first = np.array([3.0, 5.0, np.inf])[(np.arange(n) // n_regions) % 3]
-    treated = (t >= first[unit]).astype(float)
+    treated, own = (t >= first[unit]).astype(float), np.random.default_rng([seed, 1])
     paths = {
         "a": np.array(a)[:, None] + spread * rng.normal(size=(k, n_regions)),
         "b": np.array(b)[:, None] + spread * rng.normal(size=(k, n_regions)),
         "direct": direct + spread * rng.normal(size=n_regions),
     }
     x = rng.normal(size=unit.size)
+    if exposure:
+        treated = own.normal(size=n)[unit] + 0.1 * t + 0.3 * x + _autoregression(own, n, n_periods, 0.5, 0.6)
     errors = [_autoregression(rng, n, n_periods, rho, noise) for _ in range(k + 1)]
     errors[-1] = confounding * errors[0] + np.sqrt(1 - confounding**2) * errors[-1]
     columns = {}
@@ -48,6 +52,7 @@ def mechanism_frame(
         {
             "unit": [f"u{i:03d}" for i in unit], "year": 2001 + t, "region": np.array([f"R{j}" for j in range(n_regions)])[region[unit]],
             "first_treated": np.where(np.isinf(first), np.nan, 2001 + first)[unit], "x": x, **columns,
+            **({"d": treated} if exposure else {}),
         }
     )  # fmt: skip
     if gaps:

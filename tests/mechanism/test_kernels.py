@@ -18,6 +18,7 @@ TOLERANCE = 1e-8
 
 BALANCED, _ = mechanism_frame(n_units=15, n_periods=6)
 GAPS, _ = mechanism_frame(n_units=18, n_periods=7, gaps=True)
+GAPS["d"] = 5 + np.random.default_rng(8).normal(size=len(GAPS)) + 0.5 * GAPS.x
 NO_TREATED = GAPS.assign(first_treated=GAPS.first_treated.where(GAPS.region != "R1"))
 
 CASES = {
@@ -31,12 +32,16 @@ CASES = {
     "complete pooling": (GAPS, {"pooling": "complete"}),
     "no pooling": (GAPS, {"pooling": "none"}),
     "one region": (GAPS.assign(region="all"), {}),
+    "exposure": (GAPS, {"exposure": "d", "covariates": ("x",)}),
+    "exposure, regional periods": (GAPS, {"exposure": "d", "period_effects": "region", "unit_effects": "fixed"}),
+    "exposure, no timing": (GAPS, {"exposure": "d", "mediators": ("m1",), "pooling": "none"}),
 }
 
 
 def dense_of(name: str) -> DenseMediation:
     frame, options = CASES[name]
-    return DenseMediation(Mediation("y", **{"mediators": ("m1", "m2"), **options}), panel_of(frame))
+    timing = {"first_treated": None} if name == "exposure, no timing" else {}
+    return DenseMediation(Mediation("y", **{"mediators": ("m1", "m2"), **options}), panel_of(frame, **timing))
 
 
 def points_of(dense: DenseMediation) -> list[Point]:

@@ -31,6 +31,8 @@ def figures(result, width):
         "decision": plots.scenario_decision(result, width=width),
         "tied": plots.scenario_decision(result, "output", width=width),
         "map": plots.tile_map(ratio, label="energy under energy-first / none", width=width),
+        "maps": plots.scenario_maps(result, labels=("industrial output", "sulphur dioxide"), width=width),
+        "map without surroundings": plots.tile_map(ratio, label="energy", surroundings=False, width=width),
         "every province": plots.tile_map(dict.fromkeys(CHINA_NAMES, 0.5) | {"Hebei": 0.7}, width=width),
     }
 
@@ -152,3 +154,61 @@ def test_a_province_has_the_colour_of_its_value():
     low, high = (faces[(column + 0.03, row + 0.03)] for row, column in (CHINA_GRID["HB"], CHINA_GRID["HN"]))
     assert (low, high) == ("#e4eef5", "#00324f")
     assert faces[(CHINA_GRID["GD"][1] + 0.03, CHINA_GRID["GD"][0] + 0.03)] == "#ffffff"
+
+
+# ── maps of scenarios ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def tiles(axes) -> dict[tuple[int, int], str]:
+    """Lower left corner of every tile → its colour."""
+    return {(round(p.get_x()), round(p.get_y())): to_hex(p.get_facecolor()) for p in axes.patches if isinstance(p, Rectangle)}
+
+
+@pytest.mark.parametrize(("width", "beside"), [(7.0, 2), (3.8, 1)])
+def test_a_map_for_every_direction_that_moves_a_quantity(result, width, beside):
+    figure = plots.scenario_maps(result, labels=("value added", "SO2"), width=width)
+    drawn = [axes for axes in figure.axes if axes.patches]
+    titles = ["value added: economy-first", "value added: balanced", "SO2: energy-first", "SO2: balanced"]
+    assert [axes.get_title("left") for axes in drawn] == titles
+    assert len({axes.get_position().x0 for axes in drawn}) == beside
+    for axes, (quantity, direction) in zip(drawn, [t.split(": ") for t in titles], strict=True):
+        estimand = "output_ratio" if quantity == "value added" else "emission_ratio"
+        rows = result.estimates.where(estimand=estimand, term="unit", variant=direction).frame
+        changes = {china_province_codes([u])[u]: 100 * (v - 1) for u, v in zip(rows["unit"], rows["estimate"], strict=True)}
+        texts = [text.get_text() for text in axes.texts]
+        assert len(tiles(axes)) == 11
+        for code, change in changes.items():
+            words = texts[texts.index(code) + 1]
+            assert float(words.replace("−", "-")) == pytest.approx(change, abs=0.5 if abs(change) >= 9.95 else 0.05)
+
+
+def test_maps_keep_places_and_darken_with_the_change(result):
+    axes = plots.scenario_maps(result).axes[0]
+    rows = result.estimates.where(estimand="output_ratio", term="unit", variant="economy-first").frame.set_index("unit")["estimate"]
+    codes = {unit: china_province_codes([unit])[unit] for unit in rows.index}
+    top, left = (min(CHINA_GRID[code][k] for code in codes.values()) for k in (0, 1))
+    shade = {unit: tiles(axes)[CHINA_GRID[code][1] - left, CHINA_GRID[code][0] - top] for unit, code in codes.items()}
+    largest, smallest = (rows - 1).abs().idxmax(), (rows - 1).abs().idxmin()
+    assert int(shade[largest][1:3], 16) < int(shade[smallest][1:3], 16)
+
+
+def test_maps_of_units_without_places_need_a_grid(result):
+    foreign = replace(
+        result, units=np.array([f"place {k}" for k in range(11)], dtype=object), leaders=dict.fromkeys(result.leaders, "place 0")
+    )
+    with pytest.raises(SpecificationError, match="grid="):
+        plots.scenario_maps(foreign)
+    grid = {f"place {k}": (0, k) for k in range(11)}
+    assert len(tiles(plots.scenario_maps(foreign, grid=grid).axes[0])) == 11
+    with pytest.raises(SpecificationError, match="moves output or emission"):
+        plots.scenario_maps(replace(result, share=np.zeros_like(result.share)))
+    with pytest.raises(SpecificationError, match=r"bayes\.scenarios"):
+        plots.scenario_maps(result.estimates)
+
+
+def test_a_map_without_surroundings_holds_the_units_alone(result):
+    ratio = result.estimates.where(estimand="emission_ratio", variant="energy-first", term="unit")
+    whole, alone = (plots.tile_map(ratio, surroundings=s) for s in (True, False))
+    assert len(tiles(whole.axes[0])) == 31
+    assert len(tiles(alone.axes[0])) == 11
+    assert min(tiles(alone.axes[0])) == (0, 0)

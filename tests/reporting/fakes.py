@@ -227,6 +227,7 @@ class FakeFit:
             ess_tail_min=640.0,
             divergences=0 if self.passed else 3,
             bfmi_min=0.81,
+            k_hat=None,
             verdict=words,
         )
 

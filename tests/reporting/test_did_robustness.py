@@ -128,7 +128,7 @@ def test_other_things_are_refused_by_name(results):
 @pytest.fixture(scope="module")
 def page(fit, results, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bayes.reporting.figures.picture", lambda figure: Picture("data:,", "data:,", figure.alt, figure.caption, 1, 1))
+        patch.setattr("bayes.reporting.figures.picture", lambda figure, *_: Picture("data:,", "data:,", figure.alt, figure.caption, 1, 1))
         path = bayes.report(fit, tmp_path_factory.mktemp("r") / "r.html", robustness=results)
     return path.read_text(encoding="utf-8")
 
@@ -183,7 +183,7 @@ def test_what_a_model_does_not_have_is_said():
 
 
 def test_a_model_with_student_t_errors_has_a_report_that_says_what_it_lacks(panel, tmp_path, monkeypatch):
-    monkeypatch.setattr("bayes.reporting.figures.picture", lambda figure: Picture("data:,", "data:,", figure.alt, figure.caption, 1, 1))
+    monkeypatch.setattr("bayes.reporting.figures.picture", lambda figure, *_: Picture("data:,", "data:,", figure.alt, figure.caption, 1, 1))
     heavy = fabricated(panel, leads=False, draws=20)
     object.__setattr__(heavy.model, "likelihood", "student-t")
     monkeypatch.setattr(type(heavy.model), "parameters", lambda self, collapsed: ("innovation_sd", "autocorrelation", "unit_effect_sd"))

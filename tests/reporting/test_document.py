@@ -64,7 +64,7 @@ def page(fit, comparison, tmp_path_factory) -> str:
 def without_drawing(monkeypatch):
     """Where a test is about words, figures need not be drawn."""
     drawn = Picture("data:,", "data:,", "alt", "caption", 1, 1)
-    monkeypatch.setattr("bayes.reporting.figures.picture", lambda figure: drawn)
+    monkeypatch.setattr("bayes.reporting.figures.picture", lambda figure, *_: drawn)
 
 
 def text_of(page: str, anchor: str) -> str:

@@ -67,7 +67,7 @@ def page(fit, tmp_path_factory) -> str:
 @pytest.fixture
 def without_drawing(monkeypatch):
     drawn = Picture("data:,", "data:,", "alt", "caption", 1, 1)
-    monkeypatch.setattr("bayes.reporting.figures.picture", lambda figure: drawn)
+    monkeypatch.setattr("bayes.reporting.figures.picture", lambda figure, *_: drawn)
 
 
 def text_of(page: str, anchor: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 import bayes
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
-from bayes.reporting.measurement_sections import reference_keys, sections_of
+from bayes.reporting.measurement_sections import _listed_rows, reference_keys, sections_of
 
 CONVENTION = "efficiency is the share of attainable outputs; 1 is best practice"
 
@@ -143,3 +143,13 @@ def test_totals_without_parts_have_no_figure_and_do_not_stop_a_report():
     (section,) = sections_of(bayes.measure.dagum_gini(panel, "gsp"))
     assert section.figures == ()
     assert len(section.tables)
+
+
+def test_rows_with_probabilities_of_different_things_each_say_it():
+    draws = np.random.default_rng(2).normal(1.0, 0.5, (2, 400))
+    rows = [{"estimand": "slope", "source": "made up"}, {"estimand": "ratio", "source": "made up", "note": "prob_positive is P(ratio > 1)"}]
+    table = _listed_rows(Estimates.from_draws(rows, draws).frame)
+    assert [cell.split(" ", 1)[1] for cell in table["Probability"]] == ["P(> 0)", "P(ratio > 1)"]
+    alone = _listed_rows(Estimates.from_draws(rows[1:], draws[1:]).frame)
+    assert "P(ratio > 1)" in alone
+    assert " " not in alone["P(ratio > 1)"].item()

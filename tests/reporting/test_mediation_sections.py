@@ -78,7 +78,7 @@ def test_references_are_those_of_what_was_used(page):
 
 @pytest.mark.parametrize("options", [{"pooling": "none"}, {"pooling": "complete"}, {"errors": "iid", "unit_effects": "fixed"}])
 def test_every_specification_has_a_report(options, monkeypatch, tmp_path):
-    monkeypatch.setattr("bayes.reporting.figures.picture", lambda figure: Picture("data:,", "data:,", "alt", "caption", 1, 1))
+    monkeypatch.setattr("bayes.reporting.figures.picture", lambda figure, *_: Picture("data:,", "data:,", "alt", "caption", 1, 1))
     made = fabricated(panel_of(FRAME), mediators=("m1",), **options)
     text = bayes.report(made, tmp_path / "a.html").read_text(encoding="utf-8")
     assert 'id="comparison"' not in text

@@ -3,7 +3,8 @@
 ``python -m tests.statistical.mediation_recovery 60`` adds panels until there are 60 and prints the figures. Each panel has 60 units × 10
 periods in three regions, two mediators, AR(1) errors (ρ = .4), unit deviations and paths that differ over regions. One line of JSON for
 each: for every estimand, overall and by region, truth, posterior mean, standard deviation and whether the 90 % interval holds the truth;
-the same for products of fixed-effects coefficients where they estimate the same thing.
+the same for products of fixed-effects coefficients where they estimate the same thing. ``--exposure`` does so for a continuous exposure in
+the place of the treatment, 30 units × 11 periods, seeds 6000 on.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ UNITS, PERIODS = 60, 10
 SHOWN = ("direct", "driving", "mediator_effect", "indirect", "total")
 
 
-def replicate(seed: int) -> dict:
-    frame, paths = mechanism_frame(seed, UNITS, PERIODS)
-    panel = panel_of(frame)
-    spec = bayes.Mediation("y", ["m1", "m2"], ["x"])
+def replicate(seed: int, exposure: bool = False) -> dict:
+    frame, paths = mechanism_frame(seed, *((30, 11) if exposure else (UNITS, PERIODS)), exposure=exposure)
+    panel, named = panel_of(frame, **({"first_treated": None} if exposure else {})), "d" if exposure else None
+    spec = bayes.Mediation("y", ["m1", "m2"], ["x"], exposure=named)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fit = spec.fit(panel, seed=seed, draws=400, tune=300, chains=2, progress=False)
-        peer = bayes.baselines.mediation(panel, "y", ["m1", "m2"], ["x"], level=LEVEL, by_region=True)
+        peer = bayes.baselines.mediation(panel, "y", ["m1", "m2"], ["x"], level=LEVEL, by_region=True, exposure=named)
     weight = fit.posterior["treated_rows"].to_numpy() / fit.posterior["treated_rows"].to_numpy().sum()
     truth = _truth(paths)
     rows = []
@@ -57,15 +58,16 @@ def _truth(paths: dict[str, np.ndarray]) -> dict[tuple[str, str], np.ndarray]:
     return out
 
 
-def run(count: int, show: bool = False) -> list[dict]:
+def run(count: int, show: bool = False, exposure: bool = False) -> list[dict]:
     """All stored panels, after adding those that are missing up to ``count``."""
+    name, first = ("mediation_exposure.jsonl", 6000) if exposure else ("mediation.jsonl", FIRST_SEED)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    file = FOLDER / "mediation.jsonl"
+    file = FOLDER / name
     done = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
     known = {r["seed"] for r in done}
-    for seed in range(FIRST_SEED, FIRST_SEED + count):
+    for seed in range(first, first + count):
         if seed not in known:
-            done.append(replicate(seed))
+            done.append(replicate(seed, exposure))
             with file.open("a") as out:
                 out.write(json.dumps(done[-1]) + "\n")
             if show:
@@ -95,8 +97,10 @@ def figures(results: list[dict]) -> pd.DataFrame:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("count", type=int)
-    results = run(parser.parse_args().count, show=True)
+    parser.add_argument("--exposure", action="store_true")
+    chosen = parser.parse_args()
+    results = run(chosen.count, show=True, exposure=chosen.exposure)
     pd.set_option("display.width", 160)
-    print(f"seeds {FIRST_SEED}–{FIRST_SEED + len(results) - 1}, largest R-hat {max(r['rhat'] for r in results):.3f}, "
+    print(f"seeds {results[0]['seed']}–{results[-1]['seed']}, largest R-hat {max(r['rhat'] for r in results):.3f}, "
           f"divergences {sum(r['divergences'] for r in results)}")  # fmt: skip
     print(figures(results).round(3).to_string())

@@ -11,8 +11,9 @@ PANELS = 40
 
 
 @pytest.mark.slow
-def test_intervals_of_direct_and_indirect_effects_cover_as_often_as_they_say():
-    table = figures(run(PANELS))
+@pytest.mark.parametrize("exposure", [False, True], ids=["treatment", "exposure"])
+def test_intervals_of_direct_and_indirect_effects_cover_as_often_as_they_say(exposure):
+    table = figures(run(PANELS, exposure=exposure))
     print(f"\n{table.round(3).to_string()}")
     low, high = binom(PANELS, LEVEL).ppf([0.005, 0.9995]) / PANELS
     for by in ("all", "region"):
