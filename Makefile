@@ -36,7 +36,7 @@ studies: env
 	@set -e; for script in models/*.py; do echo "== $$script"; $(PY) $$script; done; $(PY) -m bayes.reporting.index reports
 
 test: env
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --dist loadfile
 
 test-slow: env
 	$(PY) -m pytest -m slow

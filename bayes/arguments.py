@@ -14,23 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from bayes.errors import SpecificationError
+from bayes.errors import RowsOnDiskError, SpecificationError
 
-_LEAST = {
-    "seed": 0,
-    "replicates": 0,
-    "draws": 1,
-    "tune": 1,
-    "chains": 1,
-    "cores": 1,
-    "permutations": 1,
-    "replications": 1,
-    "steps": 1,
-    "max_draws": 1,
-}
+_COUNTS = ("draws", "tune", "chains", "cores", "permutations", "replications", "max_draws")
+_LARGEST_COUNT = 10_000_000
+_LEAST = {"seed": 0, "replicates": 0, **dict.fromkeys(_COUNTS, 1)}
 """Smallest whole number that makes sense, by the name that an argument has everywhere."""
 
-_OURS = ("Panel", "ScannedPanel", "ScannedPanel", "Estimates", "Prior", "DiDFit", "FrontierFit", "StaggeredDiD", "StochasticFrontier")
+_MOST = 2**63
+
+_OURS = ("Panel", "ScannedPanel", "Estimates", "Prior", "DiDFit", "FrontierFit", "StaggeredDiD", "StochasticFrontier")
 _WORDS = {
     "str": "text",
     "bool": "True or False",
@@ -70,26 +63,47 @@ def checked[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
 def alternatives(annotation: str) -> list[str]:
     """``"str | Sequence[str | None]"`` → ``["str", "Sequence[str | None]"]``."""
-    parts, depth = [""], 0
+    return _split(annotation, "|")
+
+
+def _split(annotation: str, mark: str) -> list[str]:
+    """Split where no bracket is open."""
+    found, depth = [""], 0
     for character in annotation:
         depth += (character == "[") - (character == "]")
-        if character == "|" and depth == 0:
-            parts.append("")
+        if character == mark and depth == 0:
+            found.append("")
         else:
-            parts[-1] += character
-    return [part.strip() for part in parts]
+            found[-1] += character
+    return [part.strip() for part in found]
+
+
+def parts(annotation: str) -> list[str]:
+    """``"str, Sequence[int, float]"`` → ``["str", "Sequence[int, float]"]``."""
+    return _split(annotation, ",")
+
+
+def fits_one(value: Any, allowed: list[str]) -> bool:
+    return any(fits(value, one) for one in allowed)
 
 
 def check(function: str, name: str, value: Any, allowed: list[str]) -> None:
     """Raise :class:`SpecificationError` unless the value fits one of the annotations and the limits that its name has everywhere."""
     least = _LEAST.get(name)
-    if not any(fits(value, one) for one in allowed):
+    if type(value).__name__ == "ScannedPanel" and "Panel" in allowed and "ScannedPanel" not in allowed:
+        raise RowsOnDiskError(
+            f"{function} needs rows in memory, and those of {value.name!r} stay on disk. Take a sample of whole units: "
+            "panel.collect(columns, units=1000)."
+        )
+    if not fits_one(value, allowed):
         expected = [f"{words(one)} of at least {least}" if one == "int" and least is not None else words(one) for one in allowed]
         hint = f" Write {name}=[{value!r}]." if isinstance(value, str) and value and "Sequence[str]" in allowed else ""
         raise SpecificationError(f"{function}: {name} must be {' or '.join(expected)}, got {shown(value)}.{hint}")
     if isinstance(value, Real) and not isinstance(value, bool):
         if least is not None and value < least:
             raise SpecificationError(f"{function}: {name} must be a whole number of at least {least}, got {shown(value)}.")
+        if name in (*_COUNTS, "replicates") and value > _LARGEST_COUNT:
+            raise SpecificationError(f"{function}: {name} must be at most {_LARGEST_COUNT:,}, got {shown(value)}.")
         if name in ("level", "prob") and not 0 < value < 1:
             raise SpecificationError(f"{function}: {name} must lie between 0 and 1, got {shown(value)}.")
 
@@ -98,13 +112,18 @@ def fits(value: Any, annotation: str) -> bool:
     """Whether a value is what one annotation says; an annotation that is not known here fits everything."""
     inside = re.fullmatch(r"(Sequence|tuple|list|Mapping|dict)\[(.*)\]", annotation, flags=re.DOTALL)
     if inside and inside[1] in ("Mapping", "dict"):
-        return isinstance(value, Mapping)
+        keys, values = map(alternatives, parts(inside[2]))
+        return isinstance(value, Mapping) and all(fits_one(k, keys) and fits_one(v, values) for k, v in value.items())
     if inside:
-        of = alternatives(inside[2].split(", ")[0])
-        missing = "float" in of  # NaN in a list of numbers is the function's own subject: it says where
-        return _is_list(value) and all((missing and isinstance(item, float)) or any(fits(item, one) for one in of) for item in value)
-    if annotation == "Panel" and type(value).__name__ == "ScannedPanel":
-        return True  # where rows are needed it says so itself, with the remedy
+        of = parts(inside[2])
+        exact = inside[1] == "tuple" and of[-1] != "..."
+        each = alternatives(of[0])
+        missing = "float" in each  # NaN in a list of numbers is the function's own subject: it says where
+        return (
+            _is_list(value)
+            and (not exact or len(value) == len(of))
+            and all((missing and isinstance(item, float)) or fits_one(item, each) for item in value)
+        )
     if annotation in _OURS:
         return any(base.__name__ == annotation for base in type(value).__mro__)
     return _PLAIN.get(annotation, lambda _: True)(value)
@@ -115,10 +134,9 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_finite(value: Real) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond what a float holds
-        return False
+    if isinstance(value, int):  # NumPy has no number for whole ones beyond this
+        return abs(value) < _MOST
+    return math.isfinite(value)
 
 
 def _is_array(value: Any) -> bool:
@@ -131,7 +149,7 @@ def _is_array(value: Any) -> bool:
 _PLAIN: dict[str, Callable[[Any], bool]] = {
     "str": lambda v: isinstance(v, str),
     "bool": lambda v: isinstance(v, bool | np.bool_),
-    "int": lambda v: isinstance(v, int | np.integer) and not isinstance(v, bool),
+    "int": lambda v: isinstance(v, int | np.integer) and not isinstance(v, bool) and abs(int(v)) < _MOST,
     "float": lambda v: isinstance(v, Real) and not isinstance(v, bool) and _is_finite(v),
     "Path": lambda v: isinstance(v, os.PathLike),
     "None": lambda v: v is None,
@@ -143,9 +161,12 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
 def words(annotation: str) -> str:
     """An annotation as a reader says it."""
     inside = re.fullmatch(r"(Sequence|tuple|list|Mapping|dict)\[(.*)\]", annotation, flags=re.DOTALL)
+    if inside and inside[1] in ("Mapping", "dict"):
+        return "a mapping of " + " to ".join(
+            " or ".join(_IN_LISTS.get(one, one) for one in alternatives(part)) for part in parts(inside[2])
+        )
     if inside:
-        of = " or ".join(_IN_LISTS.get(one, one) for one in alternatives(inside[2].split(", ")[0]))
-        return "a mapping" if inside[1] in ("Mapping", "dict") else f"a list of {of}"
+        return "a list of " + " or ".join(_IN_LISTS.get(one, one) for one in alternatives(parts(inside[2])[0]))
     return _WORDS.get(annotation, f"a bayes.{annotation}" if annotation in _OURS else f"a {annotation}")
 
 

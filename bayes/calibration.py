@@ -29,7 +29,7 @@ _RANKS = 99
 def calibrate(
     model: Any, panel: Panel, n: int = 200, seed: int = 0, quantities: Sequence[str] | None = None, *, draws: int = 250, tune: int = 250,
     chains: int = 2, target_accept: float | None = None, sampler: str = "blackjax", cores: int | None = None, progress: bool | None = None,
-    folder: str | Path | None = None, executor: Executor | None = None,
+    resume: str | Path | None = None, executor: Executor | None = None,
 ) -> CalibrationResult:  # fmt: skip
     """Simulation-based calibration of a model on the panel that it will be used on.
 
@@ -63,8 +63,8 @@ def calibrate(
         Replicates at a time (default: all cores).
     progress : bool, optional
         Count aloud; by default on a terminal only.
-    folder : path, optional
-        Finished replicates are kept here, and an interrupted calibration goes on where it was; asking for more adds to them.
+    resume : path, optional
+        A folder: finished replicates are kept there, and an interrupted calibration goes on where it was; asking for more adds to them.
     executor : dask.distributed.Client, optional
         Its workers fit the replicates, with the same result (docs/scaling.md).
 
@@ -92,7 +92,7 @@ def calibrate(
     options = SamplerOptions(sampler, draws, tune, chains, accept if target_accept is None else target_accept, cores=1, progress=False)
     if options.draws * options.chains <= _RANKS:
         raise SpecificationError(f"draws × chains must be more than {_RANKS}, got {options.draws} × {options.chains}.")
-    record = _record(model, panel, design, options, seed, folder)
+    record = _record(model, panel, design, options, seed, resume)
     started = time.perf_counter()
 
     replicate = Portable(_replicate, _on_worker, (model, panel, quantities, options, seed), (design, options, seed))
@@ -148,15 +148,15 @@ def _words(chosen: Sequence[str] | None, known: tuple[str, ...], default: tuple[
     return tuple(dict.fromkeys(one_of("quantities", word, known) for word in chosen))
 
 
-def _record(model: Any, panel: Panel, design: Any, options: SamplerOptions, seed: int, folder: str | Path | None) -> Record | None:
+def _record(model: Any, panel: Panel, design: Any, options: SamplerOptions, seed: int, resume: str | Path | None) -> Record | None:
     """Where finished replicates are kept, by all that they depend on."""
-    if folder is None:
+    if resume is None:
         return None
     from bayes.inference.files import data_hash, versions
 
     own = [options.sampler, options.draws, options.tune, options.chains, options.target_accept, list(design.quantities), _RANKS]
     used = model.needed(panel) if hasattr(model, "needed") else model._needed(panel)
-    return Record.of(folder, "calibration", [model.to_dict(), data_hash(used), own, seed, versions(options.sampler)])
+    return Record.of(resume, "calibration", [model.to_dict(), data_hash(used), own, seed, versions(options.sampler)])
 
 
 def _compared(truth: np.ndarray, draws: np.ndarray, samples: Samples) -> Replicate:

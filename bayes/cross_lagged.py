@@ -92,8 +92,9 @@ class CrossLagged:
         one_of("pooling", self.pooling, POOLINGS)
         one_of("period_effects", self.period_effects, ("common", "region"))
         eta = self.correlation_concentration
-        if not isinstance(eta, int | float) or isinstance(eta, bool) or not 0 < eta < float("inf"):
+        if not isinstance(eta, int | float) or isinstance(eta, bool) or not 0 < eta < 1e100:
             raise SpecificationError(f"correlation_concentration must be a positive number, got {eta!r}.")
+        object.__setattr__(self, "correlation_concentration", float(eta))
         if not isinstance(self.priors, Mapping):
             raise SpecificationError(f"priors must be a mapping such as {{'cross_lag_sd': 0.1}}, got {self.priors!r}.")
         object.__setattr__(self, "priors", dict(self.priors))

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bayes.arguments import checked
 from bayes.errors import DatasetError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.panel import Panel
@@ -44,6 +45,7 @@ def card(name: str) -> str:
     return (path(name) / "card.md").read_text(encoding="utf-8")
 
 
+@checked
 def load(name: str, weighted: bool = False) -> Panel:
     """Load a data set as a :class:`bayes.Panel`.
 

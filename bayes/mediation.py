@@ -111,15 +111,16 @@ class Mediation:
         if len(set(named)) < len(named):
             raise SpecificationError("Outcome, mediators, covariates and exposure must be different columns, each named once.")
         for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
+            if not isinstance(getattr(self, name), str) or getattr(self, name) not in allowed:
                 raise SpecificationError(f"{name}={getattr(self, name)!r} does not exist. Choose one of {', '.join(allowed)}.")
         if not isinstance(self.anticipation, int) or isinstance(self.anticipation, bool) or self.anticipation < 0:
             raise SpecificationError(f"anticipation must be a whole number of periods ≥ 0, got {self.anticipation!r}.")
         if self.exposure is not None and self.anticipation:
             raise SpecificationError("anticipation belongs to a treatment with a date. With an exposure, name a lead of it instead.")
         eta = self.correlation_concentration
-        if not isinstance(eta, int | float) or isinstance(eta, bool) or not 0 < eta < float("inf"):
+        if not isinstance(eta, int | float) or isinstance(eta, bool) or not 0 < eta < 1e100:
             raise SpecificationError(f"correlation_concentration must be a positive number, got {eta!r}.")
+        object.__setattr__(self, "correlation_concentration", float(eta))
         if not isinstance(self.priors, Mapping):
             raise SpecificationError(f"priors must be a mapping such as {{'driving_sd': 0.2}}, got {self.priors!r}.")
         object.__setattr__(self, "priors", dict(self.priors))

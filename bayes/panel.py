@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,6 +20,7 @@ from bayes.errors import (
     SinglePeriodError,
     SpecificationError,
     TooLargeError,
+    warn_user,
 )
 from bayes.validation import (
     NEVER,
@@ -408,13 +408,15 @@ class Panel:
             labels = ", ".join(map(str, self.units[always][:5])) + (" …" if always.sum() > 5 else "")
             if always.all():
                 raise NoComparisonError(f"Every unit is treated from its first row on ({labels}): nothing untreated to compare with.")
-            warnings.warn(
+            warn_user(
                 f"{int(always.sum())} units are treated in every period observed ({labels}) and are set aside: they have no row before "
                 "treatment. See panel.set_aside.",
                 SetAsideWarning,
-                stacklevel=3,
             )
             panel = self._without(always[self.unit_codes], "treated in every observed period")
+            first, last = panel.frame[self.time].agg(["min", "max"])
+            if first == last:
+                raise SinglePeriodError(f"Only {self.time} = {first} is left once units treated in every period ({labels}) are set aside.")
         panel._require_comparison()
         return panel
 

@@ -219,7 +219,7 @@ def spoiled(seed: int, faults: tuple[str, ...], columns: tuple[str, ...] = COLUM
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 data = _spoil(data, kind, name, here, rng)
-        except (LookupError, AttributeError, TypeError, ValueError, OverflowError):
+        except (LookupError, AttributeError, TypeError, ValueError, OverflowError, NotImplementedError):
             continue  # this fault cannot follow the ones before it
         except Exception as error:
             if type(error).__module__.split(".")[0] not in ("polars", "pyarrow", "pandas"):

@@ -154,8 +154,8 @@ def test_true_averages_are_those_of_treated_rows(gappy_panel):
 
 
 def test_a_short_calibration_goes_on_where_it_stopped(tiny_panel, tmp_path):
-    few = bayes.calibrate(DID, tiny_panel, 3, seed=6, folder=tmp_path, **SHORT)
-    more = bayes.calibrate(DID, tiny_panel, 8, seed=6, folder=tmp_path, **SHORT)
+    few = bayes.calibrate(DID, tiny_panel, 3, seed=6, resume=tmp_path, **SHORT)
+    more = bayes.calibrate(DID, tiny_panel, 8, seed=6, resume=tmp_path, **SHORT)
     np.testing.assert_array_equal(more.ranks[:3], few.ranks)
     again = bayes.calibrate(DID, tiny_panel, 4, seed=6, cores=1, **SHORT)
     np.testing.assert_array_equal(again.below, more.below[:4])

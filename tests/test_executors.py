@@ -108,7 +108,7 @@ class Here:
         return future()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client():
     """Two processes with one thread each."""
     distributed = pytest.importorskip("dask.distributed")
@@ -342,3 +342,9 @@ def test_several_fits(client, tiny_panel):
 def test_jobs_that_are_no_fits_are_refused(jobs):
     with pytest.raises(SpecificationError, match="every job is a pair"):
         fit_several(jobs)
+
+
+def test_a_fit_is_saved_and_read_beside_a_cluster(client, tiny_fit, tmp_path):
+    """xarray would ask the cluster of the current client for a lock, which does not know it."""
+    again = bayes.load_fit(tiny_fit.save(tmp_path / "fit.nc"))
+    np.testing.assert_array_equal(again.posterior.innovation_sd, tiny_fit.posterior.innovation_sd)

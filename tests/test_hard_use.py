@@ -35,6 +35,8 @@ SLOW_ENTRIES = (
 """Entries whose calls take long, or load packages that do: they have their turn in the slow tests only."""
 PANEL_ENTRIES, OTHER_ENTRIES = list(on_panels()), list(on_estimates())
 NOT_SPOILED = ("cache", "path", "resume", "progress", "self", "panel")
+# PyTensor raises the interpreter's recursion limit when it is imported, which Hypothesis notices.
+pytestmark = pytest.mark.filterwarnings("ignore:The recursion limit will not be reset")
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture]
 
 
@@ -151,6 +153,8 @@ def test_every_public_name_is_called_here():
         ("Sequence[float]", [[1, 2.5], np.arange(3), [np.nan]], [["a"], 1.0, [None]]),
         ("str | Sequence[str | None]", ["a", ["a", None]], [[1], 1]),
         ("Mapping[str, Sequence[str]] | None", [None, {}], [[], "a"]),
+        ("Mapping[str, tuple[int, int]]", [{"a": (1, 2)}, {}], [{"a": 1}, {1: (1, 2)}, {"a": (1, 2, 3)}]),
+        ("Mapping[float, float]", [{0: 1.0, 1.5: 2}], [{"a": 1.0}, {0: "b"}]),
         ("np.ndarray", [np.eye(2), [[1, 0], [0, 1]]], ["a", [["a"]], None, 1j]),
         ("Callable[..., Any]", [len, 3], []),
     ],

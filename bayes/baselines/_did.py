@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -16,7 +14,7 @@ import numpy as np
 from bayes.arguments import checked
 from bayes.baselines._libraries import quiet, shorten, with_version
 from bayes.baselines._sample import Sample, make_sample
-from bayes.errors import BaselineWarning, MissingColumnError, NoComparisonError, SpecificationError
+from bayes.errors import BaselineWarning, MissingColumnError, NoComparisonError, SpecificationError, warn_user
 from bayes.estimates import Estimates
 from bayes.panel import Panel
 
@@ -177,19 +175,16 @@ def _run(estimator: Baseline, function: str, sample: Sample, where: str = "") ->
             rows = getattr(import_module(f"bayes.baselines.{estimator.module}"), function)(sample)
     except Exception as error:  # a library may fail in any way on hard data; it must not take the other baselines along
         reason = _in_user_names(sample, f"{type(error).__name__}: {error}")
-        _warn(f"{estimator.title}{where} could not be computed. {shorten(reason, 300)}")
+        warn_user(f"{estimator.title}{where} could not be computed. {shorten(reason, 300)}", BaselineWarning)
         return [sample.empty_row(f"not computed: {shorten(reason)}", estimand="bacon_effect" if estimator.module == "_bacon" else "att")]
     said = [absorbed, *(f"the library says: {_in_user_names(sample, m)}" for m in messages)]
     left_out = len(sample.frame) - min(row["n_obs"] for row in rows)
     if left_out:
         said.insert(0, f"{left_out} of {len(sample.frame)} rows left out")
-        _warn(f"{estimator.title}{where} left out {left_out} of {len(sample.frame)} rows. Its first row's note says more.")
+        warn_user(
+            f"{estimator.title}{where} left out {left_out} of {len(sample.frame)} rows. Its first row's note says more.", BaselineWarning
+        )
     return [{**rows[0], "note": "; ".join(filter(None, [rows[0]["note"], *said]))}, *rows[1:]]
-
-
-def _warn(text: str) -> None:
-    package = str(Path(__file__).parent)
-    warnings.warn(text, BaselineWarning, skip_file_prefixes=(package,))
 
 
 def _regions(estimator: Baseline, sample: Sample) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from bayes.arguments import checked
 from bayes.baselines._frontier_likelihood import Structure, rows_of
 from bayes.baselines._frontier_result import FrontierMLE, RegionalFrontierMLE, collapsed
 from bayes.baselines._frontier_solution import Status, solve
-from bayes.errors import BaselineWarning, BayesError, BayesWarning, WrongSkewnessWarning
+from bayes.errors import BaselineWarning, BayesError, BayesWarning, WrongSkewnessWarning, warn_user
 from bayes.frontier.data import FrontierData
 from bayes.panel import Panel
 
@@ -76,7 +75,7 @@ def frontier(spec: StochasticFrontier, panel: Panel) -> FrontierMLE | RegionalFr
         spec, data, solve(Structure.of(spec), rows_of(collapsed(data), spec.sign)), "", "Maximum likelihood, complete pooling"
     )
     if fit.status is not Status.INTERIOR:
-        _warn(f"Maximum likelihood found no interior optimum. {fit.status.value}. {fit.message}")
+        warn_user(f"Maximum likelihood found no interior optimum. {fit.status.value}. {fit.message}", BaselineWarning)
     return fit
 
 
@@ -132,8 +131,6 @@ def _report(fits: dict[str, FrontierMLE], failed: dict[str, str]) -> None:
     if parts:
         total = len(fits) + len(failed)
         found = sum(fit.status is Status.INTERIOR for fit in fits.values())
-        _warn(f"Maximum likelihood by region found an interior optimum in {found} of {total} regions. {'. '.join(parts)}.")
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, BaselineWarning, skip_file_prefixes=(str(Path(__file__).parent),))
+        warn_user(
+            f"Maximum likelihood by region found an interior optimum in {found} of {total} regions. {'. '.join(parts)}.", BaselineWarning
+        )

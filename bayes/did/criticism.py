@@ -12,7 +12,7 @@ import xarray as xr
 
 from bayes.did.rows import Rows
 from bayes.did.unit_algebra import prepared
-from bayes.errors import InfluentialUnitsWarning, SpecificationError
+from bayes.errors import InfluentialUnitsWarning, SpecificationError, warn_user
 
 if TYPE_CHECKING:
     from bayes.did.fit import DiDFit
@@ -125,12 +125,11 @@ def leave_one_unit_out(fit: DiDFit):
     k = np.asarray(result.pareto_k)
     influential = fit.panel.units[k > result.good_k]
     if influential.size:
-        warnings.warn(
+        warn_user(
             f"Leave-one-unit-out is unreliable for {influential.size} units with Pareto k̂ > {result.good_k:.2f} "
             f"({', '.join(map(str, influential[:5]))}{' …' if influential.size > 5 else ''}): each moves the posterior by itself. "
             "Refit without them to see how much.",
             InfluentialUnitsWarning,
-            stacklevel=3,
         )
     return result
 

@@ -7,7 +7,6 @@ an outcome drawn from a model that leaves the treatment out is shrunk towards no
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ import xarray as xr
 from bayes.did import effects
 from bayes.did.mode import draws_at_mode, posterior_modes
 from bayes.did.state import CollapsedPanel
-from bayes.errors import ConvergenceWarning, MissingValueError, SpecificationError
+from bayes.errors import ConvergenceWarning, MissingValueError, SpecificationError, warn_user
 from bayes.estimates import Estimates
 from bayes.inference.sampling import single_threaded_algebra
 from bayes.panel import Panel
@@ -95,7 +94,7 @@ def cut_posterior(
     together = xr.concat(parts, "draw", data_vars="all", coords="minimal", compat="override", join="override")
     out = CutPosterior(spec, base, together.assign_coords(draw=np.arange(together.sizes["draw"])), pd.DataFrame(modes))
     if not out.modes.converged.all():
-        warnings.warn(f"{out.verdict} See .modes: a scale may run to its bounds; pool less, or tighten its prior.", ConvergenceWarning, 3)
+        warn_user(f"{out.verdict} See .modes: a scale may run to its bounds; pool less, or tighten its prior.", ConvergenceWarning)
     return out
 
 

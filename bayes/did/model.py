@@ -147,7 +147,7 @@ class StaggeredDiD:
             if not isinstance(getattr(self, name), bool):
                 raise SpecificationError(f"{name} must be True or False, got {getattr(self, name)!r}.")
         for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
+            if not isinstance(getattr(self, name), str) or getattr(self, name) not in allowed:
                 raise SpecificationError(f"{name}={getattr(self, name)!r} does not exist. Choose one of {', '.join(allowed)}.")
         unknown = [] if isinstance(self.pooling, str) else [p for p in self.pooling if p not in COMPONENTS]
         if unknown or (isinstance(self.pooling, str) and self.pooling not in ("none", "complete")):

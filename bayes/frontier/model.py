@@ -126,7 +126,7 @@ class StochasticFrontier:
         if not self.inputs:
             raise SpecificationError("inputs is empty: a frontier needs at least one input.")
         for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
+            if not isinstance(getattr(self, name), str) or getattr(self, name) not in allowed:
                 raise SpecificationError(f"{name}={getattr(self, name)!r} does not exist. Choose one of: {', '.join(allowed)}.")
         self._check_columns()
         object.__setattr__(self, "pooling", _pooling(self.pooling))

@@ -6,8 +6,9 @@ import contextlib
 import hashlib
 import json
 import secrets
-import warnings
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module, metadata
 from pathlib import Path
@@ -52,11 +53,24 @@ def save_fit(fit: Fit, path: str | Path) -> Path:
     tree.attrs = {"head": json.dumps(head), "meta": fit.tree.attrs["meta"]}
     try:
         # Made in memory: the HDF5 library crashes the interpreter when the disk fills up under it.
-        content = bytes(tree.to_netcdf(None, engine="h5netcdf"))
+        with _in_this_process():
+            content = bytes(tree.to_netcdf(None, engine="h5netcdf"))
     except (ValueError, TypeError, RuntimeError, OSError) as error:
         raise FitFileError(f"Cannot write the fit to {path}: netCDF cannot hold some values ({error}). Correct text columns.") from error
     seal = _SEAL + hashlib.blake2b(content, digest_size=_DIGEST).digest()
     return write_whole(path, content + seal, "the fit", FitFileError)
+
+
+@contextmanager
+def _in_this_process() -> Iterator[None]:
+    """Where a Dask client lives, xarray would ask its cluster for a lock on a file that only this process knows."""
+    if "dask" not in sys.modules:
+        yield
+        return
+    import dask
+
+    with dask.config.set(scheduler="threads"):
+        yield
 
 
 def load_fit(path: str | Path) -> Fit:
@@ -66,10 +80,10 @@ def load_fit(path: str | Path) -> Fit:
     """
     path = file_path(path)
     if not path.is_file():
-        raise FitFileError(f"There is no file {path}.")
+        raise FitFileError(f"There is no file {path}. A fit is written with fit.save(path).")
     try:
         _refuse_broken_seal(path)
-        with xr.open_datatree(path, engine="h5netcdf") as stored:
+        with _in_this_process(), xr.open_datatree(path, engine="h5netcdf") as stored:
             tree = stored.load()
         head = json.loads(tree.attrs["head"])
         if head["format"] != _FORMAT:
@@ -239,5 +253,5 @@ def cached(model: Any, panel: Panel, options: Any, folder: str | Path | None, sa
                 warn_user(f"The fit is not in the cache. {error}", CacheWarning)
     diagnosis = fit.diagnose()
     if not diagnosis.passed:
-        warnings.warn(diagnosis.verdict, ConvergenceWarning, stacklevel=3)
+        warn_user(diagnosis.verdict, ConvergenceWarning)
     return fit

@@ -166,6 +166,7 @@ def _of_layout(posterior: Prepared) -> Program:
 
 def _jax_function(inputs: list[Any], shared: Mapping[str, Any], outputs: list[Any]) -> Callable:
     """A PyTensor graph as a JAX function of its inputs and of the shared variables, in this order."""
+    import jax
     from pymc.sampling.jax import get_jaxified_graph
     from pytensor.compile.sharedvalue import SharedVariable
     from pytensor.graph.replace import clone_replace
@@ -175,4 +176,6 @@ def _jax_function(inputs: list[Any], shared: Mapping[str, Any], outputs: list[An
     # By name: PyMC hands on copies of shared variables, which would become constants unseen.
     found = {v: symbols[v.name] for v in graph_inputs(outputs) if isinstance(v, SharedVariable) and v.name in symbols}
     graph = clone_replace(outputs, replace=found) if found else outputs
-    return get_jaxified_graph(inputs=[*inputs, *symbols.values()], outputs=graph)
+    # The graph's constants become JAX arrays here. While a caller is being traced they would be tracers of that trace, useless after it.
+    with jax.ensure_compile_time_eval():
+        return get_jaxified_graph(inputs=[*inputs, *symbols.values()], outputs=graph)

@@ -82,8 +82,8 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **optio
     """A figure without pyplot, with constrained layout, and its axes."""
     from matplotlib.figure import Figure
 
-    if not (np.isfinite(width) and width >= 3.0):
-        raise SpecificationError(f"width is in inches and must be at least 3, got {width!r}.")
+    if not 3.0 <= width <= 60.0:
+        raise SpecificationError(f"width is in inches and must be at least 3 and at most 60, got {width!r}.")
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, **options)
 

@@ -35,6 +35,7 @@ def treatment_timing(panel: Any, width: float = 7.0, path: str | Path | None = N
     -----
     Above 80 units a row is a cohort of a region with its number of units, and white tiles are periods in which none of them is observed.
     """
+    s.require("panel", panel, ("units", "periods", "unit_first_treated"), "a bayes.Panel")
     tiles, rows = _unit_tiles(panel) if panel.n_units <= _MOST_UNITS else _cohort_tiles(panel)
     line = 0.13 if panel.n_units <= _MOST_UNITS else 0.19
     with s.style():

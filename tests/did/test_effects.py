@@ -167,7 +167,9 @@ def test_the_prior_is_wide_and_centred_on_zero(tiny_fit):
 
 
 def test_unpooled_effects_of_cells_are_wider(tiny_fit):
-    assert (tiny_fit.unpooled("region:event").frame.se > tiny_fit.att("region:event").frame.se).mean() > 0.8
+    ratio = np.log(tiny_fit.unpooled("region:event").frame.se / tiny_fit.att("region:event").frame.se)
+    assert ratio.mean() > 0
+    assert (ratio > 0).mean() > 0.7  # some 280 effective draws leave single sds uncertain by 4 %
 
 
 def test_the_known_effect_lies_in_the_interval(tiny_fit):

@@ -110,6 +110,17 @@ def test_a_refit_to_other_data_of_the_same_layout_compiles_nothing(make, sampler
         assert not np.array_equal(second.draws[name], values)
 
 
+def test_a_density_first_made_inside_one_trace_serves_another():
+    """Two loops over one program, as fits with other numbers of draws make them: nothing of the first trace may stay in the program."""
+    import jax
+
+    programs.forget_programs()
+    program, data = program_of(frontier(0))
+    x = program.centre(data)
+    found = [jax.jit(lambda x, scale=scale: scale * program.log_density(x, data))(x) for scale in (1.0, 2.0)]
+    assert float(found[1]) == pytest.approx(2 * float(found[0]), rel=1e-12)
+
+
 def test_the_count_of_compilations_sees_them():
     import jax
 

@@ -148,6 +148,7 @@ print(repr(total))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_cache(fit, tmp_path):
     code = SHARE.format(root=str(ROOT), cache=str(tmp_path))
     two = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]

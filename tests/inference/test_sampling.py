@@ -145,7 +145,7 @@ def test_a_phase_is_named_and_timed_on_the_error_stream_if_asked(capfd):
         assert seconds() >= 0
         out, err = capfd.readouterr()
         assert out == ""
-        assert err == ("Compiling (JAX) …\rCompiling (JAX): 0.0 s\n" if progress else "")
+        assert err == ("Compiling (JAX) …\nCompiling (JAX): 0.0 s\n" if progress else "")
 
 
 def test_progress_is_shown_on_a_terminal_unless_told_otherwise(monkeypatch):

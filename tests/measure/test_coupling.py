@@ -126,7 +126,7 @@ def test_bad_input():
     with pytest.raises(DataError, match="unit a, year 1"):
         coupling_coordination(panel, ["x", "u"])
     for systems in ("u", ["u"]):
-        with pytest.raises(SpecificationError, match="list of (two or more )?columns"):
+        with pytest.raises(SpecificationError, match=r"list of (two or more )?columns"):
             coupling_coordination(panel, systems)
     for weights in ([1], [1, 0], [1, np.nan]):
         with pytest.raises(SpecificationError, match="positive numbers"):

@@ -235,7 +235,7 @@ def test_a_product_that_nobody_else_makes():
         ({"direction": {"y1": 1}}, "belongs to model='directional'"),
         ({"model": "directional", "direction": {"z": 1}}, r"\['z'\]"),
         ({"model": "directional", "direction": {"y1": -1}}, "≥ 0 or 'own'"),
-        ({"model": "directional", "direction": {"y1": None}}, "≥ 0 or 'own'"),
+        ({"model": "directional", "direction": {"y1": None}}, "direction must be a mapping"),
         ({"model": "directional", "direction": {"y1": "mean"}}, "own"),
         ({"model": "directional", "direction": {"y1": 0}}, "zero in every column"),
         ({"model": "sbm", "super_efficiency": True, "slacks": True}, "super_efficiency=False"),

@@ -210,7 +210,7 @@ def test_one_unit_over_time_has_an_index_and_no_bootstrap():
         ({"weights": {"a": 1}}, SpecificationError, "each indicator once"),
         ({"weights": {"a": 1, "b": -1, "c": 1}}, SpecificationError, "not negative"),
         ({"weights": {"a": 0, "b": 0, "c": 0}}, SpecificationError, "not all zero"),
-        ({"weights": {"a": "x", "b": 1, "c": 1}}, SpecificationError, "finite numbers"),
+        ({"weights": {"a": "x", "b": 1, "c": 1}}, SpecificationError, "weights must be text or a mapping"),
         ({"base_periods": 2001}, SpecificationError, "list of whole numbers"),
         ({"cost": None}, SpecificationError, "list of columns"),
         ({"seed": "one"}, SpecificationError, "seed must be a whole number"),

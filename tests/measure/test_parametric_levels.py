@@ -157,7 +157,7 @@ def test_one_region_has_no_ratios():
     [
         ({}, "all", "maps dimensions"),
         ([1], "all", "fits must be a mapping"),
-        ({"energy": 3}, "all", r"fits\['energy'\] is int"),
+        ({"energy": 3}, "all", "to FrontierFit"),
         ({}, "country", "by='country'"),
     ],
 )

@@ -32,7 +32,7 @@ def model_and_panel(family: str) -> tuple[bayes.StaggeredDiD | bayes.StochasticF
 
 def run(family: str, count: int, progress: bool | None = True) -> bayes.CalibrationResult:
     spec, panel = model_and_panel(family)
-    return bayes.calibrate(spec, panel, count, SEED, folder=FOLDER, progress=progress)
+    return bayes.calibrate(spec, panel, count, SEED, resume=FOLDER, progress=progress)
 
 
 def main() -> None:
