@@ -316,7 +316,7 @@ def test_table_is_labelled(result):
 
 def test_wrong_fits_are_refused(fits):
     output, emission = fits
-    with pytest.raises(SpecificationError, match="emission must be a bayes.FrontierFit"):
+    with pytest.raises(SpecificationError, match=r"emission must be a bayes\.FrontierFit"):
         scenarios(output, 3)
     with pytest.raises(SpecificationError, match=r"output is a cost frontier of 'log_emission'"):
         scenarios(emission, output)
