@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -164,25 +162,16 @@ class CrossLagged:
         return cached(self, used, options, cache, lambda: self._sample(used, pair, options))
 
     def _sample(self, panel: Panel, pair: LaggedPair, options: SamplerOptions) -> CrossLaggedFit:
-        import xarray as xr
-
         from bayes.dynamics.pymc_model import collapsed_model
-        from bayes.inference.files import describe_run
+        from bayes.inference.files import fitted_tree
         from bayes.inference.sampling import sample
 
         samples = sample(collapsed_model(self, pair), options)
         names, priors = self.parameters(pair), self.resolved_priors()
         values = {n: samples.draws[n] for n in names}
-        tree = xr.DataTree.from_dict(
-            {
-                "posterior": posterior_dataset(values, pair, priors, self.effective_pooling(pair), options.seed),
-                "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in samples.statistics.items()}),
-                "prior": prior_dataset(pair, priors, names, self, _PRIOR_DRAWS, options.seed),
-            }
-        )
-        run = json.loads(describe_run(self, panel, options, samples, datetime.now(UTC)))
-        tree.attrs["meta"] = json.dumps(run | pair.counts)
-        return CrossLaggedFit(self, panel, tree)
+        posterior = posterior_dataset(values, pair, priors, self.effective_pooling(pair), options.seed)
+        prior = prior_dataset(pair, priors, names, self, _PRIOR_DRAWS, options.seed)
+        return CrossLaggedFit(self, panel, fitted_tree(panel, options, samples, posterior, prior, **pair.counts))
 
     def needed(self, panel: Panel) -> Panel:
         """The panel with index, the two series, covariates and weights only, in a fixed order; rows untouched."""

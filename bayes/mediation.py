@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -205,9 +204,7 @@ class Mediation:
         return cached(self, used, options, cache, lambda: self._sample(used, equations, options))
 
     def _sample(self, panel: Panel, equations: Equations, options: SamplerOptions) -> MediationFit:
-        import xarray as xr
-
-        from bayes.inference.files import describe_run
+        from bayes.inference.files import fitted_tree
         from bayes.inference.sampling import sample
         from bayes.mechanism.pymc_model import collapsed_model
 
@@ -215,15 +212,9 @@ class Mediation:
         names, priors = self.parameters(equations), self.resolved_priors()
         values = {n: samples.draws[n] for n in names}
         pooling = self.effective_pooling(equations)
-        tree = xr.DataTree.from_dict(
-            {
-                "posterior": posterior_dataset(values, equations, priors, pooling, options.seed),
-                "sample_stats": xr.Dataset({k: (("chain", "draw"), v) for k, v in samples.statistics.items()}),
-                "prior": prior_dataset(equations, priors, names, self, _PRIOR_DRAWS, options.seed),
-            }
-        )
-        tree.attrs["meta"] = describe_run(self, panel, options, samples, datetime.now(UTC))
-        return MediationFit(self, panel, tree)
+        posterior = posterior_dataset(values, equations, priors, pooling, options.seed)
+        prior = prior_dataset(equations, priors, names, self, _PRIOR_DRAWS, options.seed)
+        return MediationFit(self, panel, fitted_tree(panel, options, samples, posterior, prior))
 
     def needed(self, panel: Panel) -> Panel:
         """The panel with index, outcome, mediators, covariates, exposure and weights only, in a fixed order; rows untouched."""

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import bayes
-from tests.statistical.city_pilot_coverage import generator
+from tests.generators import generator
 
 FOLDER = bayes.datasets.path("city_pilots")
 PRINTED_DIGITS = 3
@@ -83,7 +83,7 @@ def test_printed_moments_hold_to_the_last_digit_but_that_of_the_treatment(panel)
 
 
 def test_columns_that_must_be_positive_are(panel):
-    positive = ["npro", "nhs", "ids", "nip", "lnjp", *generator().INDICATORS]
+    positive = ["npro", "nhs", "ids", "nip", "lnjp", *generator("city_pilots").INDICATORS]
     assert (panel.frame[positive].min() > 0).all()
     assert panel.frame.npro.max() < 1
     assert panel.frame.npro.std() > panel.frame.npro.mean()
@@ -91,12 +91,12 @@ def test_columns_that_must_be_positive_are(panel):
 
 @pytest.mark.parametrize("name", ["panel", "truth"])
 def test_files_are_what_the_generator_makes_byte_for_byte(name):
-    tables = dict(zip(("panel", "truth"), generator().simulate(), strict=True))
+    tables = dict(zip(("panel", "truth"), generator("city_pilots").simulate(), strict=True))
     assert written(tables[name]) == (FOLDER / f"{name}.csv").read_text(encoding="utf-8")
 
 
 def test_other_seeds_give_other_panels_with_the_same_moments_and_truth():
-    simulate, (_, first) = generator().simulate, generator().simulate()
+    simulate, (_, first) = generator("city_pilots").simulate, generator("city_pilots").simulate()
     for seed in (2, 3):
         frame, truth = simulate(seed)
         assert [round(frame[c].mean(), 3) for c in ("npro", "lgdp", "nhs")] == [0.046, 16.459, 8.677]
@@ -107,7 +107,7 @@ def test_other_seeds_give_other_panels_with_the_same_moments_and_truth():
 
 
 def test_the_index_of_the_indicators_ranks_rows_as_the_outcome_does(panel):
-    scores = bayes.measure.composite_index(panel, benefit=list(generator().INDICATORS)).where(estimand="index")
+    scores = bayes.measure.composite_index(panel, benefit=list(generator("city_pilots").INDICATORS)).where(estimand="index")
     assert scores.frame.estimate.corr(panel.frame.npro.reset_index(drop=True), method="spearman") > 0.9
 
 
@@ -136,7 +136,7 @@ def test_truth_is_the_printed_effects_and_adds_up(truth):
 def test_the_panel_holds_its_truth():
     """Outcome less the true effects has no effect of the treatment left, and the coefficients that the truth says (five panels, by least
     squares on rows without city and year means)."""
-    module, found = generator(), []
+    module, found = generator("city_pilots"), []
     for seed in range(1, 6):
         frame, effects = module.draw(seed)
         column = {c: frame[c].to_numpy(float).reshape(285, 11) for c in ("npro", "ids", "nip", "lgdp", "nhs", "ltep")}

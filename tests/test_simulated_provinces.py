@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import bayes
-from tests.statistical.province_coverage import generator
+from tests.generators import generator
 
 FOLDER = bayes.datasets.path("simulated_provinces")
 SEEDS = range(100, 130)
@@ -27,7 +27,7 @@ def truth():
 
 @pytest.fixture(scope="module")
 def frames():
-    return [generator().simulate(seed)[0] for seed in SEEDS]
+    return [generator("simulated_provinces").simulate(seed)[0] for seed in SEEDS]
 
 
 def value(truth: pd.DataFrame, estimand: str, term: str, region: str) -> float:
@@ -42,7 +42,7 @@ def written(table: pd.DataFrame) -> str:
 
 def by_region(frame: pd.DataFrame, column: np.ndarray) -> np.ndarray:
     """A column apart for each region, East, Central, West."""
-    return column[:, None] * (frame.region.to_numpy()[:, None] == np.array(generator().REGIONS))
+    return column[:, None] * (frame.region.to_numpy()[:, None] == np.array(generator("simulated_provinces").REGIONS))
 
 
 def swept(columns: np.ndarray) -> np.ndarray:
@@ -78,12 +78,12 @@ def test_provinces_and_regions_are_facts(panel):
 
 
 def test_rerunning_writes_the_same_bytes():
-    for name, table in zip(("panel", "truth"), generator().simulate(), strict=True):
+    for name, table in zip(("panel", "truth"), generator("simulated_provinces").simulate(), strict=True):
         assert written(table) == (FOLDER / f"{name}.csv").read_text(encoding="utf-8"), name
 
 
 def test_another_seed_gives_another_panel_and_the_same_truth(panel, truth):
-    frame, same = generator().simulate(2)
+    frame, same = generator("simulated_provinces").simulate(2)
     assert not np.allclose(frame.innovation, panel.column("innovation"))
     pd.testing.assert_frame_equal(same, truth)
 
@@ -124,7 +124,7 @@ def test_the_truth_is_what_is_printed_where_it_can_be(truth):
 
 
 def test_effects_of_the_truth_add_up(truth):
-    sizes = dict(zip(generator().REGIONS, generator().SIZES, strict=True))
+    sizes = dict(zip(generator("simulated_provinces").REGIONS, generator("simulated_provinces").SIZES, strict=True))
     shares = ("secondary_share", "tertiary_share")
     for region in sizes:
         parts = [value(truth, "driving", m, region) * value(truth, "mediator_effect", m, region) for m in shares]
@@ -147,7 +147,7 @@ def test_printed_driving_effects_cannot_be_elasticities_of_sectors(panel):
 
 
 def test_innovation_industry_and_output(frames):
-    g = generator()
+    g = generator("simulated_provinces")
     found = {"secondary_share": [], "tertiary_share": [], "output": []}
     for f in frames:
         z = swept(by_region(f, np.log(f.innovation.to_numpy())))
@@ -161,7 +161,7 @@ def test_innovation_industry_and_output(frames):
 
 
 def test_productivity_has_its_trend_by_region(panel):
-    g, f = generator(), panel.frame
+    g, f = generator("simulated_provinces"), panel.frame
     productivity = np.log(f.gdp) - 0.5 * np.log(f.capital) - 0.5 * np.log(f.labor)
     slopes = np.polyfit(np.arange(11), productivity.to_numpy().reshape(30, 11).T, 1)[0]
     regions = f.region.to_numpy()[::11]
@@ -170,7 +170,7 @@ def test_productivity_has_its_trend_by_region(panel):
 
 
 def test_growth_of_income_and_of_finance(frames):
-    g = generator()
+    g = generator("simulated_provinces")
     income, finance = [], []
     for f in frames:
         start, after = f[f.year < 2018], f[f.year > 2008]
@@ -188,7 +188,7 @@ def test_growth_of_income_and_of_finance(frames):
 
 def test_two_way_link_in_a_long_run(monkeypatch):
     """Four hundred years, where least squares with province effects is no longer biased by their number."""
-    g = generator()
+    g = generator("simulated_provinces")
     monkeypatch.setattr(g, "YEARS", np.arange(400))
     code = np.repeat(np.arange(3), 8)
     drawn = g.two_way_link(np.random.default_rng(4), code)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import sys
 from itertools import pairwise
 
 import numpy as np
@@ -12,23 +10,12 @@ import pandas as pd
 import pytest
 
 import bayes
+from tests.generators import generator
 
 FOLDER = bayes.datasets.path("simulated_yangtze_industry")
 REACHES = ("downstream", "midstream", "upstream")
 SUPPORT = ("government_spending", "openness", "economic_development")
 NO_SUPPORT = ("non_state_share", "environmental_regulation", "financial_flexibility")
-
-
-def generator():
-    """The module simulate.py; no cache folder is left beside the data."""
-    spec = importlib.util.spec_from_file_location("simulate_yangtze", FOLDER / "simulate.py")
-    module = importlib.util.module_from_spec(spec)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = before
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +41,14 @@ def test_provinces_and_reaches_are_the_facts(panel):
 
 
 def test_running_the_generator_again_gives_the_same_bytes():
-    for name, table in zip(("panel", "truth"), generator().simulate(), strict=True):
+    for name, table in zip(("panel", "truth"), generator("simulated_yangtze_industry").simulate(), strict=True):
         out = io.StringIO()
         table.to_csv(out, index=False, lineterminator="\n")
         assert out.getvalue().encode() == (FOLDER / f"{name}.csv").read_bytes(), name
 
 
 def test_another_seed_is_another_panel():
-    panels = [generator().simulate(seed)[0] for seed in (1, 2)]
+    panels = [generator("simulated_yangtze_industry").simulate(seed)[0] for seed in (1, 2)]
     assert (panels[0]["energy"] != panels[1]["energy"]).all()
     assert panels[0][["province", "reach", "year"]].equals(panels[1][["province", "reach", "year"]])
 
@@ -98,7 +85,7 @@ def test_determinants_have_the_signs_stated(truth):
 
 def test_distances_are_those_of_a_loop_over_frontiers():
     """Without noise output lies u below its own frontier: the distance follows from the panel and the tables alone."""
-    made = generator()
+    made = generator("simulated_yangtze_industry")
     made.NOISE = 0.0
     panel, truth = made.simulate(3)
     last = panel[panel["year"] == 2020].set_index("province")
@@ -110,7 +97,7 @@ def test_distances_are_those_of_a_loop_over_frontiers():
 
 
 def test_levels_are_those_of_a_loop_over_rows():
-    made = generator()
+    made = generator("simulated_yangtze_industry")
     made.NOISE = 0.0
     panel, truth = made.simulate(3)
     logs = []
@@ -127,7 +114,7 @@ def test_levels_are_those_of_a_loop_over_rows():
 
 def test_inefficiency_answers_to_determinants_and_noise_to_exchange():
     """Over many panels: E[u] = σ_u·exp(z'δ)·√(2/π), and the noise's standard deviation falls with exchange as its coefficient says."""
-    made = generator()
+    made = generator("simulated_yangtze_industry")
     rng = np.random.default_rng(8)
     z = np.array([0.5, -3.0, 0.2, 4.0, 0.05, -0.1])[:, None, None] * np.ones((6, made.N, made.YEARS.size))
     draws = np.stack([made.inefficiency(rng, 1, z)[1] for _ in range(400)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -328,9 +327,7 @@ class StaggeredDiD:
         return cut_posterior(self, panel, outcome_draws, seed, draws_used, conditional_draws)
 
     def _sample(self, panel: Panel, options: SamplerOptions) -> DiDFit:
-        import xarray as xr
-
-        from bayes.inference.files import describe_run
+        from bayes.inference.files import fitted_tree
         from bayes.inference.sampling import sample
 
         collapsed = self.collapse(panel)
@@ -341,11 +338,8 @@ class StaggeredDiD:
         else:
             samples = sample(rows_model(self, collapsed, self.block(panel)), options)
             posterior = rows_posterior(self, collapsed, self.block(panel), samples, options.seed)
-        statistics = xr.Dataset({k: (("chain", "draw"), v) for k, v in samples.statistics.items()})
         prior = prior_dataset(collapsed, priors, names, _PRIOR_DRAWS, options.seed)
-        tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics, "prior": prior})
-        tree.attrs["meta"] = describe_run(self, panel, options, samples, datetime.now(UTC))
-        return DiDFit(self, panel, tree)
+        return DiDFit(self, panel, fitted_tree(panel, options, samples, posterior, prior))
 
     def _checked(self, panel: Panel | ScannedPanel, progress: bool | None, executor: Executor | None = None) -> Panel | ScannedPanel:
         """:meth:`_needed`, with warnings about dose and covariates."""

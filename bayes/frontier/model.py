@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -237,25 +235,14 @@ class StochasticFrontier:
         return cached(self, used, options, cache, lambda: self._sample(used, options))
 
     def _sample(self, panel: Panel, options: FrontierOptions) -> FrontierFit:
-        import xarray as xr
-
         from bayes.frontier.draws import posterior_dataset, prior_dataset
         from bayes.frontier.fit import FrontierFit
-        from bayes.inference.files import describe_run
+        from bayes.inference.files import fitted_tree
 
         data = frontier_data(self, panel)
         samples, record = draw(self, data, options)
-        statistics = xr.Dataset({k: (("chain", "draw"), v) for k, v in samples.statistics.items()})
-        tree = xr.DataTree.from_dict(
-            {
-                "posterior": posterior_dataset(samples.draws, self, data),
-                "sample_stats": statistics,
-                "prior": prior_dataset(self, data, options.seed),
-            }
-        )
-        meta = json.loads(describe_run(self, panel, options, samples, datetime.now(UTC)))
-        tree.attrs["meta"] = json.dumps(meta | record)
-        return FrontierFit(self, panel, tree)
+        posterior, prior = posterior_dataset(samples.draws, self, data), prior_dataset(self, data, options.seed)
+        return FrontierFit(self, panel, fitted_tree(panel, options, samples, posterior, prior, **record))
 
     def needed(self, panel: Panel) -> Panel:
         """The panel with index and model columns only, in a fixed order; rows untouched."""

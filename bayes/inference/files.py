@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
@@ -217,8 +218,19 @@ def _refuse_unwritable(folder: Path) -> None:
     probe.unlink()
 
 
-def describe_run(model: Any, panel: Panel, options: Any, samples: Any, created: Any) -> str:
-    """What a reader needs to repeat a run, as JSON: seed, sampler, options, data hash, versions, seconds of both phases."""
+def fitted_tree(panel: Panel, options: Any, samples: Any, posterior: xr.Dataset, prior: xr.Dataset, **facts: Any) -> xr.DataTree:
+    """Posterior, statistics of the sampler and prior draws, with what a reader needs to repeat the run in ``attrs["meta"]`` (JSON).
+
+    ``facts`` are further entries of the meta, JSON-ready.
+    """
+    statistics = xr.Dataset({k: (("chain", "draw"), v) for k, v in samples.statistics.items()})
+    tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics, "prior": prior})
+    tree.attrs["meta"] = json.dumps(describe_run(panel, options, samples, datetime.now(UTC)) | facts)
+    return tree
+
+
+def describe_run(panel: Panel, options: Any, samples: Any, created: datetime) -> dict[str, Any]:
+    """Seed, sampler, options, data hash, versions, seconds of both phases."""
     meta = {k: v for k, v in asdict(options).items() if k not in ("progress", "cores")}
     meta |= {
         "data_hash": data_hash(panel),
@@ -227,7 +239,7 @@ def describe_run(model: Any, panel: Panel, options: Any, samples: Any, created: 
         "sampling_seconds": round(samples.sampling_seconds, 3),
         "created": created.isoformat(timespec="seconds"),
     }
-    return json.dumps(meta)
+    return meta
 
 
 def cached(model: Any, panel: Panel, options: Any, folder: str | Path | None, sample: Callable[[], Fit]) -> Fit:

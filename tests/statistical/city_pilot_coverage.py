@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.util
 import json
-import sys
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -24,22 +20,10 @@ from bayes import Panel, StaggeredDiD, datasets
 from bayes.did import effects
 from bayes.did.mode import draws_at_mode, posterior_modes
 from bayes.inference.sampling import single_threaded_algebra
+from tests.generators import generator
 
 FOLDER = Path(__file__).resolve().parents[2] / "reports" / "calibration"
 LEVEL, DRAWS, FIRST_SEED = 0.9, 2000, 1
-
-
-@cache
-def generator() -> ModuleType:
-    """The module data/city_pilots/simulate.py; no cache folder is left beside the data."""
-    spec = importlib.util.spec_from_file_location("simulate_city_pilots", datasets.path("city_pilots") / "simulate.py")
-    module = importlib.util.module_from_spec(spec)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = before
-    return module
 
 
 def panel_of(frame: pd.DataFrame) -> Panel:
@@ -54,7 +38,7 @@ def run(count: int, covariates: tuple[str, ...] = ("nhs",)) -> list[dict]:
     path = FOLDER / f"city_pilots_{version}{'' if covariates else '_bare'}.jsonl"
     done = {r["seed"]: r for r in map(json.loads, path.read_text().splitlines())} if path.exists() else {}
     seeds = [seed for seed in range(FIRST_SEED, FIRST_SEED + count) if seed not in done]
-    simulated = [generator().simulate(seed) for seed in seeds]
+    simulated = [generator("city_pilots").simulate(seed) for seed in seeds]
     spec = StaggeredDiD("npro", covariates, leads=False)
     with single_threaded_algebra():
         collapsed = (spec.collapse(panel_of(frame)) for frame, _ in simulated)

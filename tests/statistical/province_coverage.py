@@ -5,33 +5,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import warnings
-from functools import cache
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 
-from bayes import Mediation, Panel, datasets
+from bayes import Mediation, Panel
 from bayes.errors import BayesWarning
+from tests.generators import generator
 
 KEYS = ["estimand", "term", "region"]
 SPECIFICATION = {"outcome": "log_gdp_per_head", "mediators": ["secondary_share", "tertiary_share"], "exposure": "log_innovation"}
-
-
-@cache
-def generator() -> ModuleType:
-    """The module data/simulated_provinces/simulate.py; no cache folder is left beside the data."""
-    spec = importlib.util.spec_from_file_location("simulate_provinces", datasets.path("simulated_provinces") / "simulate.py")
-    module = importlib.util.module_from_spec(spec)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = before
-    return module
 
 
 def panel_of(frame: pd.DataFrame) -> Panel:
@@ -41,7 +26,7 @@ def panel_of(frame: pd.DataFrame) -> Panel:
 
 def recovered(seed: int, draws: int = 250, tune: int = 200) -> pd.DataFrame:
     """Every effect with a truth: estimate, truth and whether the 90 % interval holds it."""
-    frame, truth = generator().simulate(seed)
+    frame, truth = generator("simulated_provinces").simulate(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BayesWarning)
         fit = Mediation(**SPECIFICATION).fit(panel_of(frame), seed=seed, draws=draws, tune=tune, chains=2, progress=False)
