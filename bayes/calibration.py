@@ -155,7 +155,7 @@ def _record(model: Any, panel: Panel, design: Any, options: SamplerOptions, seed
     from bayes.inference.files import data_hash, versions
 
     own = [options.sampler, options.draws, options.tune, options.chains, options.target_accept, list(design.quantities), _RANKS]
-    used = model.needed(panel) if hasattr(model, "needed") else model._needed(panel)
+    used = model.needed(panel)
     return Record.of(resume, "calibration", [model.to_dict(), data_hash(used), own, seed, versions(options.sampler)])
 
 

@@ -31,8 +31,8 @@ class CrossLagged:
     α_i = μ_r + Π_r z_i0 + x̄_i'γ + a_i, a_i and e_it normal with free correlations between the two series. Conditioning on the first
     observation is what makes few periods enough: unit dummies beside a lagged outcome are biased then (Nickell 1981). λ, μ, β and γ are
     flat and integrated out, as are a_i, A_r and Π_r, whose entries vary over regions as N(mean, sd²). Coefficients that are constant within
-    units (μ, γ, means of Π) are flat in coordinates orthogonal to A (Lancaster 2002): flat as they stand, six of them on thirty units
-    would bring a quarter of the bias back.
+    units (μ, γ, means of Π) are flat in coordinates orthogonal to A (Lancaster 2002): flat as they stand, they would bring a part of
+    the bias back, as unit dummies do.
 
     Assumes that e_it is independent over periods and units (one lag is enough), normal unit effects whose mean is linear in the start,
     covariates that past values of the pair do not move, and no change of A_r over time. A cross lag is a statement on prediction: it is an

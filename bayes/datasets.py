@@ -79,6 +79,7 @@ def load(name: str, weighted: bool = False) -> Panel:
     return replace(panel, weights=panel.weights if weighted else None, note=roles.get("note", ""))
 
 
+@checked
 def read(file: str | Path, like: str, columns: Mapping[str, str] | None = None) -> Panel:
     """Your own CSV in the place of a data set, so that a study's script runs on it unchanged.
 
@@ -145,6 +146,16 @@ def truth(panel: Panel) -> Estimates:
     """What a simulated data set was drawn from, as one more source for :func:`bayes.compare`; a table without rows for every other panel.
 
     A script that compares with it needs no case of its own for a user's file: nothing is added there.
+
+    Parameters
+    ----------
+    panel : Panel
+        From :func:`load` (units and assumptions of the truths stand on the data set's card), or any other.
+
+    Returns
+    -------
+    Estimates
+        The rows of ``truth.csv``, points without intervals, ``source`` "Truth of the simulation".
     """
     import pandas as pd
 

@@ -155,13 +155,17 @@ def _held(function: Portable) -> Portable:
     return function
 
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Filters of warnings and the number of BLAS threads belong to a process, not to a thread: threads of a worker take turns."""
+
+
 def _of_each(function: Portable, items: Sequence[Any]) -> tuple[list, BayesError | None, list[tuple[type[BayesWarning], str]]]:
     """On a worker: results up to the first error of this package, that error, and what was warned of."""
     from bayes.inference.sampling import single_threaded_algebra
 
     results: list[Any] = []
     error = None
-    with warnings.catch_warnings(record=True) as heard, single_threaded_algebra():
+    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as heard, single_threaded_algebra():
         warnings.simplefilter("always")
         try:
             for item in items:

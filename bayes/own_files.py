@@ -55,7 +55,8 @@ def read_table(path: Path, columns: Mapping[str, str], roles: Mapping[str, Any],
         frame[roles["region"]] = frame[province].map(grouping)
     labels = {roles["unit"], roles.get("region"), province}
     must = {named["time"], *roles.get("needs", ()), *columns, *(named[n] for n in ("first_treated", "weights") if n in named)} - labels
-    return frame.assign(**{name: _numbers(frame, name, path, name in must) for name in frame.columns if name not in labels})
+    numbers = {name: _numbers(frame, name, path, name in must) for name in frame.columns if name not in labels}
+    return frame.assign(**numbers).reset_index(drop=True)  # until here the index is the line of the file
 
 
 def _text_of(path: Path) -> pd.DataFrame:
@@ -64,14 +65,16 @@ def _text_of(path: Path) -> pd.DataFrame:
         raise DatasetError(f"There is no file {path}. Give the path of a CSV with one row a unit and period.")
     for encoding in _ENCODINGS:
         try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=_MISSING, encoding=encoding, skipinitialspace=True)
+            frame = pd.read_csv(
+                path, dtype=str, keep_default_na=False, na_values=_MISSING, encoding=encoding, skipinitialspace=True, skip_blank_lines=False
+            )
         except UnicodeDecodeError:
             continue
         except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
             raise DatasetError(
                 f"{path} is no readable CSV ({error}). Save the sheet as CSV with commas, names of columns in the first line."
             ) from error
-        return frame.rename(columns=lambda name: str(name).strip())
+        return frame.rename(columns=lambda name: str(name).strip()).dropna(how="all")
     raise DatasetError(f"{path} is neither UTF-8 nor GB 18030 text. Save the sheet as CSV in UTF-8.")
 
 

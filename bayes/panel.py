@@ -141,7 +141,7 @@ class Panel:
         refuse_duplicates(frame, unit, time)
         if frame[time].min() == frame[time].max():
             raise SinglePeriodError(f"Column {time!r} holds one period only ({frame[time].iloc[0]}). A panel needs at least two.")
-        refuse_endless_grid(frame, time)
+        refuse_endless_grid(np.unique(frame[time].to_numpy()), time)
         if region is not None:
             refuse_split_units(frame, unit, region)
         if treated is not None:

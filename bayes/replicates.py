@@ -74,11 +74,16 @@ class Record:
         return cls(folder)
 
     def finished(self, n: int) -> dict[int, Replicate]:
-        """Replicates 0 … n − 1 that are kept. A damaged file is set aside with a :class:`CacheWarning`, its replicates are done again."""
+        """Replicates 0 … n − 1 that are kept. A damaged file is deleted with a :class:`CacheWarning`, its replicates are done again."""
         found: dict[int, Replicate] = {}
         for file in sorted(self.folder.glob("*.npz")):
             try:
-                with np.load(BytesIO(file.read_bytes()), allow_pickle=False) as stored:
+                content = file.read_bytes()
+            except OSError as error:
+                warn_user(f"{file} cannot be read ({error}); its replicates are computed again.", CacheWarning)
+                continue
+            try:
+                with np.load(BytesIO(content), allow_pickle=False) as stored:
                     arrays = {name: stored[name] for name in stored.files}
                 numbers = arrays.pop(_ORDER).tolist()
                 part = {k: {name: array[j] for name, array in arrays.items()} for j, k in enumerate(numbers) if k < n}

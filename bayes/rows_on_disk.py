@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 import time as clock
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -84,7 +85,7 @@ class RowsOnDisk:
         first = np.cumsum([0, *(pq.read_metadata(file).num_rows for file in self.files)]).tolist()
         parts = []
         for start, stop in pairwise([*starts, first[-1]]):
-            spans = {j: (max(start - a, 0), min(stop, b) - a) for j, (a, b) in enumerate(pairwise(first)) if a < stop and b > start}
+            spans = {j: (max(start - a, 0), min(stop, b) - a) for j, (a, b) in enumerate(pairwise(first)) if max(a, start) < min(b, stop)}
             files, stamp = tuple(self.files[j] for j in spans), tuple(self.stamp[j] for j in spans)
             n_rows = stop - start
             parts.append(replace(self, files=files, stamp=stamp, n_rows=n_rows, progress=False, within=tuple(spans.values())))
@@ -205,10 +206,13 @@ def require_numbers(rows: RowsOnDisk, names: Sequence[str]) -> None:
         check_columns(file, pq.read_schema(file), names)
 
 
+_WHOLE = re.compile(r"-?[0-9]+")
+
+
 def _folder_columns(file: Path) -> dict[str, Any]:
     """Columns that the folders above a file spell as name=value, as tools that partition tables write them."""
     pairs = (part.split("=", 1) for part in file.parent.parts if "=" in part)
-    return {name: int(value) if value.lstrip("-").isdigit() else value for name, value in pairs}
+    return {name: int(value) if _WHOLE.fullmatch(value) else value for name, value in pairs}
 
 
 def _file_batches(file: Path, columns: list[str], unit: str, size: int, within: tuple[int, int] | None = None) -> Iterator[Any]:

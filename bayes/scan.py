@@ -13,7 +13,7 @@ from bayes.errors import MissingColumnError, NoComparisonError, RowsOnDiskError,
 from bayes.panel import Panel
 from bayes.rows_on_disk import RowsOnDisk, check_columns, find_rows, starts_of_units
 from bayes.survey import OutOfOrder, Roles, Survey
-from bayes.validation import whole_number
+from bayes.validation import refuse_shared_columns, whole_number
 
 SET_ASIDE = "treated in every observed period"
 
@@ -97,7 +97,8 @@ class ScannedPanel:
         columns : sequence of str
             Columns besides unit, time, region, timing and weights.
         units : int, optional
-            Draw so many whole units, each equally likely. Default: all units, which must fit in memory.
+            Draw so many whole units, each equally likely, among all that the files hold: always-treated ones that are drawn are set aside.
+            Default: all units, which must fit in memory.
         seed : int
             Of the sample.
 
@@ -166,6 +167,7 @@ def scan_rows(
     if first_treated is not None and treated is not None:
         raise SpecificationError("Give first_treated or treated, not both: each determines the other.")
     roles = Roles(unit, time, region, first_treated, treated, weights)
+    refuse_shared_columns(vars(roles), name)
     for role, column in vars(roles).items():
         if column is not None and not isinstance(column, str):
             raise MissingColumnError(f"{role} must be the name of a column, got {column!r}.")

@@ -22,7 +22,7 @@ from bayes.errors import (
     TreatmentTimingError,
 )
 from bayes.rows_on_disk import RowsOnDisk, codes, decoded, numbers, refuse_nulls, starts_of_units
-from bayes.validation import NEVER
+from bayes.validation import NEVER, refuse_endless_grid
 
 _EXAMPLES = 5
 
@@ -199,6 +199,7 @@ class Survey:
     def grid(self) -> tuple[np.ndarray, int]:
         """The calendar grid of the rows in use, and its step."""
         seen = np.array(sorted(set(self._periods[0]) | set(self._periods[1])))
+        refuse_endless_grid(seen, self.roles.time)
         step = int(np.gcd.reduce(np.diff(seen)))
         return np.arange(seen[0], seen[-1] + 1, step), step
 

@@ -192,9 +192,8 @@ def refuse_duplicates(frame: pd.DataFrame, unit: str, time: str) -> None:
         )
 
 
-def refuse_endless_grid(frame: pd.DataFrame, time: str) -> None:
+def refuse_endless_grid(found: np.ndarray, time: str) -> None:
     """Periods of a grid with far more places than any panel has, such as dates written as numbers (20011231) or seconds."""
-    found = np.unique(frame[time].to_numpy())
     places_on_grid = int(found[-1] - found[0]) // int(np.gcd.reduce(np.diff(found))) + 1
     if places_on_grid > _MOST_PERIODS:
         raise NotNumericError(

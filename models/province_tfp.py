@@ -13,8 +13,6 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 import bayes
 
 COLUMNS = {  # this study's name: name in your file
@@ -32,7 +30,6 @@ COLUMNS = {  # this study's name: name in your file
 }
 SHARES = {"tc": "secondary_share", "ec": "tertiary_share"}  # what the study's text reads its row labels as
 PAIR = ("log_innovation_capacity", "log_economic_vitality")
-TRUTH = "Truth of the simulation"
 
 
 def main() -> None:
@@ -47,13 +44,9 @@ def main() -> None:
     sampling = {"seed": chosen.seed, "draws": chosen.draws, "tune": chosen.tune}
 
     # 1. Data: one row per province and year. The truth is known where the panel is simulated.
-    data, truth = "simulated_provinces", []
-    if chosen.panel is None:
-        panel = bayes.datasets.load(data)
-        rows = pd.read_csv(bayes.datasets.path(data) / "truth.csv", keep_default_na=False).assign(source=TRUTH)
-        truth = [bayes.Estimates.from_rows(rows)]
-    else:
-        panel = bayes.datasets.read(chosen.panel, like=data, columns=COLUMNS)
+    data = "simulated_provinces"
+    panel = bayes.datasets.load(data) if chosen.panel is None else bayes.datasets.read(chosen.panel, like=data, columns=COLUMNS)
+    truth = bayes.datasets.truth(panel)
     panel = panel.log("gdp_per_head", "innovation", "innovation_capacity", "economic_vitality")
     print(panel, end="\n\n")
 

@@ -33,7 +33,6 @@ SYSTEMS = {
     "economy": ["gdp_per_head", "income_per_head", "tertiary_share", "urban_share", "trade_share"],
 }
 CAUSES = {"net_migration": "migration", "spending_share": "local_government", "log_public_capital_per_worker": "local_government"}
-TRUTH = "Truth of the simulation"
 
 
 def main() -> None:
@@ -117,10 +116,8 @@ def main() -> None:
     ]
     ratios = [part.where(estimand="loan_deposit_ratio", term="", period=[np.nan]) for part in (credit, siphon)]
     found += [part.relabel(source={"": "Loans over deposits"}) for part in ratios]
-    if chosen.panel is None:
-        truth = pd.read_csv(bayes.datasets.path(data) / "truth.csv", keep_default_na=False).assign(source=TRUTH)
-        found.append(bayes.Estimates.from_rows(truth).where(estimand=["beta_slope", "beta_condition", "loan_deposit_ratio"]))
-    recovered = bayes.compare(*found)
+    truth = bayes.datasets.truth(panel).where(estimand=["beta_slope", "beta_condition", "loan_deposit_ratio"])
+    recovered = bayes.compare(*found, truth)
 
     # 9. Two pages: the provinces, and the states, whose numbers are real.
     slopes = matthew.where(estimand="beta_slope")

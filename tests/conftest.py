@@ -75,7 +75,7 @@ def sampled(panel: Panel, draws: int = 500, tune: int = 300, chains: int = 2, sa
 def fabricated(panel: Panel, draws: int = 30, chains: int = 2, seed: int = 7, **options) -> DiDFit:
     """A fit whose scales are made up and not sampled; all that follows from them is exact. For whatever holds draw by draw."""
     spec, rng = StaggeredDiD("y", **options), np.random.default_rng(seed)
-    panel = spec._needed(panel)
+    panel = spec.needed(panel)
     collapsed, priors = spec.collapse(panel), spec.resolved_priors()
     names, shape = spec.parameters(collapsed), (chains, draws)
     scalars = {n: 0.4 * collapsed.scales[-1] * np.exp(rng.normal(0, 0.2, shape)) for n in names}

@@ -128,7 +128,7 @@ def assert_same_output(printed: str, expected: str, tolerance: float) -> None:
     words = [re.sub(r"[\s─]+", "", number.sub("", text)) for text in (printed, expected)]
     values = [[float(n.replace("−", "-")) for n in number.findall(text)] for text in (printed, expected)]
     assert words[0] == words[1]
-    assert values[0] == pytest.approx(values[1], rel=tolerance, abs=tolerance / 4)
+    assert values[0] == pytest.approx(values[1], rel=tolerance, abs=tolerance / 15)
 
 
 def run(page: Path, tolerance: float) -> None:

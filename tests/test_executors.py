@@ -344,6 +344,16 @@ def test_jobs_that_are_no_fits_are_refused(jobs):
         fit_several(jobs)
 
 
+def test_an_empty_file_between_others_is_no_part(tmp_path):
+    """Spark writes them."""
+    frame = simulated_frame()
+    place = len(frame) // 2
+    for name, part in (("0", frame.iloc[:place]), ("1", frame.iloc[:0].astype(frame.dtypes)), ("2", frame.iloc[place:])):
+        part.to_parquet(tmp_path / f"{name}.parquet", index=False)
+    panel = Panel.scan(tmp_path, **INDEX)
+    identical(MODEL.collapse(panel, executor=Here()), MODEL.collapse(panel))
+
+
 def test_a_fit_is_saved_and_read_beside_a_cluster(client, tiny_fit, tmp_path):
     """xarray would ask the cluster of the current client for a lock, which does not know it."""
     again = bayes.load_fit(tiny_fit.save(tmp_path / "fit.nc"))

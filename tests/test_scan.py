@@ -282,3 +282,16 @@ def test_whatever_the_rows_are_both_ways_agree(tmp_path, monkeypatch):
         else:
             same_facts(found[1], found[0])
     assert {"panel", DuplicateRowError, RegionNotNestedError, TreatmentTimingError} <= outcomes
+
+
+def test_periods_that_are_dates_and_one_column_in_two_roles_are_refused_as_in_memory(tmp_path):
+    frame = simulated_frame()
+    dates = frame.assign(year=20010101 + 100_003 * (frame.year - frame.year.min()) + (frame.year == frame.year.max()))
+    for table, roles, error in ((dates, {}, NotNumericError), (frame, {"weights": "year"}, SpecificationError)):
+        path = tmp_path / "rows.parquet"
+        table.to_parquet(path, index=False)
+        with pytest.raises(error) as scanned:
+            Panel.scan(path, unit="unit", time="year", region="region", **roles)
+        with pytest.raises(error) as loaded:
+            Panel.from_frame(table, unit="unit", time="year", region="region", **roles)
+        assert str(scanned.value).split(":")[0] == str(loaded.value).split(":")[0]

@@ -11,11 +11,11 @@ from scipy import stats
 
 from bayes.arguments import checked
 from bayes.baselines._libraries import quiet, refuse_singletons, shorten, with_version
-from bayes.errors import BaselineWarning, MissingColumnError, NoComparisonError, SpecificationError, warn_user
+from bayes.errors import BaselineWarning, MissingColumnError, NoComparisonError, NoVariationError, SpecificationError, warn_user
 from bayes.estimates import Estimates
+from bayes.mechanism.wording import Wording, words_for
 from bayes.panel import Panel
 
-_SEQUENTIAL = "assumes sequential ignorability"
 _DELTA = "delta method, covariance of a and b taken as zero"
 
 
@@ -86,7 +86,7 @@ def mediation(
     source = f"Products of TWFE coefficients ({with_version('pyfixest')})"
     codes = [None, *range(panel.regions.size)] if by_region else [None]
     fixed = {"level": level, "source": source, "interval": f"normal, clustered by {cluster or panel.unit}"}
-    per = "" if exposure is None else f"per unit of the exposure {exposure}"
+    words = words_for(exposure)
     rows: list[dict[str, Any]] = []
     for code in codes:
         region = "" if code is None else str(panel.regions[code])
@@ -96,14 +96,14 @@ def mediation(
             if n_obs == 0:
                 raise NoComparisonError("no treated unit in this region")
             with quiet():
-                found = _products(data, code, len(mediators), len(covariates))
+                found = _products(data, code, len(mediators), len(covariates), words.empty)
         except Exception as error:  # a library may fail in any way on hard data
             reason = shorten(str(error))
             warn_user(f"Mediation by products{' in ' + region if region else ''} could not be computed: {reason}", BaselineWarning)
             found = {key: (np.nan, np.nan) for key in _keys(len(mediators))}
-            rows += _rows(found, mediators, {**fixed, "region": region, "n_obs": n_obs}, f"not computed: {reason}")
+            rows += _rows(found, mediators, {**fixed, "region": region, "n_obs": n_obs}, words, f"not computed: {reason}")
             continue
-        rows += _rows(found, mediators, {**fixed, "region": region, "n_obs": n_obs}, per)
+        rows += _rows(found, mediators, {**fixed, "region": region, "n_obs": n_obs}, words)
     return Estimates.from_rows(rows, title=f"Mechanism of {outcome}, products of coefficients", outcome=outcome)
 
 
@@ -116,7 +116,7 @@ def _keys(k: int) -> list[tuple[str, int]]:
     return [("direct", -1), *own, ("indirect", -1), ("total", -1), ("share", -1)]
 
 
-def _products(data: pd.DataFrame, code: int | None, k: int, n_covariates: int) -> dict[tuple[str, int], tuple[float, float]]:
+def _products(data: pd.DataFrame, code: int | None, k: int, n_covariates: int, empty: str) -> dict[tuple[str, int], tuple[float, float]]:
     """Estimate and standard error by estimand and mediator (−1: all); ``code`` is a region, None the whole panel."""
     controls = [f"x{j}" for j in range(n_covariates)]
     names = [f"m{j}" for j in range(k)]
@@ -127,6 +127,8 @@ def _products(data: pd.DataFrame, code: int | None, k: int, n_covariates: int) -
     d, here = ("treated", names) if code is None else (f"treated_{code}", [f"{m}_{code}" for m in names])
     steps = [_fit(frame, m, [*treatment, *controls]) for m in names]
     total, last = (_fit(frame, "y", [*treatment, *extra, *controls]) for extra in ([], mediating))
+    if d not in total.coef().index:
+        raise NoVariationError(empty)
     a, a_se = (np.array([getattr(s, f)()[d] for s in steps], dtype=float) for f in ("coef", "se"))
     b, b_se = (np.array([getattr(last, f)()[m] for m in here], dtype=float) for f in ("coef", "se"))
     order = list(last._coefnames)
@@ -165,15 +167,15 @@ def _by_region(data: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, 
     return data.assign(**columns), treatment, mediating
 
 
-def _rows(found: dict[tuple[str, int], tuple[float, float]], mediators: Sequence[str], fixed: dict[str, Any], said: str) -> list[dict]:
+def _rows(
+    found: dict[tuple[str, int], tuple[float, float]], mediators: Sequence[str], fixed: dict[str, Any], words: Wording, said: str = ""
+) -> list[dict]:
     z = stats.norm.ppf(0.5 + fixed["level"] / 2)
     rows = []
     for estimand, j in _keys(len(mediators)):
         estimate, se = found[estimand, j]
-        notes = {"driving": "assumes parallel trends of the mediator", "total": "assumes parallel trends"}
-        if said.startswith("per unit"):
-            notes = dict.fromkeys(notes, "assumes a strictly exogenous exposure")
-        note = [said, notes.get(estimand, _SEQUENTIAL), _DELTA if estimand == "indirect" else ""]
+        notes = {"driving": words.driving, "total": words.total}
+        note = [said, notes.get(estimand, words.sequential), _DELTA if estimand == "indirect" else ""]
         row = {**fixed, "estimand": estimand, "term": mediators[j] if j >= 0 else "all", "estimate": estimate, "se": se}
         row |= {"lower": estimate - z * se, "upper": estimate + z * se, "identified": bool(np.isfinite(estimate))}
         row |= {} if np.isfinite(se) else {"level": np.nan, "interval": ""}

@@ -85,7 +85,7 @@ def _column(sample: Sample, estimator: str, heading: str, outcome: str) -> list[
     with quiet():
         model = _REGRESSIONS[estimator](used)
         bounds = model.confint(alpha=1 - sample.level)
-    dummies, note = (_two_group.DUMMIES, _two_group.NOTE) if estimator == "two-group" else ({}, "")
+    dummies, note = (_two_group.DUMMIES, _two_group.note_of(used)) if estimator == "two-group" else ({}, "")
     wanted = [("att", "simple", "treated"), *(("coefficient", words, name) for name, words in dummies.items())]
     wanted += [("coefficient", name, column) for name, column in sample.covariates.items()]
     rows = []

@@ -9,7 +9,7 @@ from bayes.baselines._sample import Sample
 DUMMIES = {"ever": "ever treated", "after": "from the first date on"}
 """The two dummies, in the formula and in words."""
 
-NOTE = "two dummies and their product, no unit and no period effects"
+_NOTE = "two dummies and their product, no unit and no period effects"
 
 
 def regression(sample: Sample) -> Any:
@@ -29,12 +29,17 @@ def regression(sample: Sample) -> Any:
 def fit(sample: Sample) -> list[dict[str, Any]]:
     """The coefficient of the product (term ``simple``)."""
     model = regression(sample)
+    bounds = model.confint(alpha=1 - sample.level).loc["treated"].to_numpy(dtype=float)
+    return [sample.row("simple", model.coef()["treated"], model.se()["treated"], model._N, note_of(sample), bounds=bounds)]
+
+
+def note_of(sample: Sample) -> str:
+    """What the coefficient of the product is, and whom it counts as treated too early."""
     cohorts = sample.frame.loc[sample.frame["cohort"] > 0, "cohort"]
     late = int(sample.frame.loc[cohorts.index[cohorts > cohorts.min()], "unit"].nunique())
-    note = NOTE
+    note = _NOTE
     if late:
         note += f"; {late} units with a later date count as treated from the first date on"
     if sample.anticipation:
         note += f"; treated from {sample.anticipation} periods before the first date on"
-    bounds = model.confint(alpha=1 - sample.level).loc["treated"].to_numpy(dtype=float)
-    return [sample.row("simple", model.coef()["treated"], model.se()["treated"], model._N, note, bounds=bounds)]
+    return note

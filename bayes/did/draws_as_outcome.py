@@ -85,7 +85,7 @@ def cut_posterior(
     used, n = (whole_number(name, v) for v, name in ((draws_used, "draws_used"), (conditional_draws, "conditional_draws")))
     outcomes = _checked(panel, outcome_draws)
     outcomes = outcomes[_spaced(len(outcomes), used)]
-    base = spec._needed(panel.assign(**{spec.outcome: outcomes.mean(axis=0)}))
+    base = spec.needed(panel.assign(**{spec.outcome: outcomes.mean(axis=0)}))
     seeds = np.random.SeedSequence(seed).generate_state(len(outcomes)).tolist()
     modes, parts = [], []
     for (collapsed, mode), own in zip(posterior_modes(spec, _collapsed(spec, base, outcomes)), seeds, strict=True):

@@ -342,8 +342,8 @@ class StaggeredDiD:
         return DiDFit(self, panel, fitted_tree(panel, options, samples, posterior, prior))
 
     def _checked(self, panel: Panel | ScannedPanel, progress: bool | None, executor: Executor | None = None) -> Panel | ScannedPanel:
-        """:meth:`_needed`, with warnings about dose and covariates."""
-        used = self._needed(panel, progress, executor)
+        """:meth:`needed`, with warnings about dose and covariates."""
+        used = self.needed(panel, progress, executor)
         if isinstance(used, ScannedPanel):
             from bayes.did.scanned import warn_of_affected_columns
 
@@ -353,7 +353,7 @@ class StaggeredDiD:
             warn_of_affected_covariates(used, self.covariates, self.anticipation)
         return used
 
-    def _needed(self, panel: Panel | ScannedPanel, progress: bool | None = None, executor: Executor | None = None) -> Panel | ScannedPanel:
+    def needed(self, panel: Panel | ScannedPanel, progress: bool | None = None, executor: Executor | None = None) -> Panel | ScannedPanel:
         """The panel with index, outcome, covariates and weights only, in a fixed order; rows untouched. Of rows on disk, their sums."""
         from dataclasses import replace
 

@@ -52,6 +52,8 @@ def placebo_of(
     if kind == "dates":
         if (within, among) != ("all", "all"):
             raise SpecificationError("within= and among= belong to kind='cohorts'; kind='dates' moves the date of every treated unit.")
+        if options.resume is not None or options.executor is not None:
+            raise SpecificationError("resume= and executor= belong to kind='cohorts'; kind='dates' takes a refit for each of a few dates.")
         out = earlier_dates(fit.model, fit.panel, shifts, options)
     elif shifts is not None:
         raise SpecificationError("shifts= belongs to kind='dates'; kind='cohorts' permutes dates over units.")

@@ -157,7 +157,7 @@ def _fits(
             fit = spec.fit(panel, seed=seed, draws=draws, tune=tune, chains=chains, progress=False)
             yield name, fit, fit.diagnose().passed
         else:
-            used = spec._needed(panel)
+            used = spec.needed(panel)
             collapsed = spec.collapse(used)
             mode = mode_of(spec, collapsed)
             tree = xr.DataTree.from_dict({"posterior": draws_at_mode(spec, collapsed, mode, draws, seed)})

@@ -189,7 +189,7 @@ def _variants(spec: StaggeredDiD, panel: Panel, found: list[Choice], combine: bo
     base, chosen, aside = replace(spec, leads=False), {d: own[d] for d in dimensions}, len(panel.set_aside)
     out = [_Variant(f"{HEADLINE}, full posterior" if method == "mode" else HEADLINE, chosen, spec, panel, aside)]
     if method == "mode" and spec.likelihood == "normal":
-        out.append(_Variant(f"{HEADLINE}, mode", chosen, base, base._needed(panel), aside))
+        out.append(_Variant(f"{HEADLINE}, mode", chosen, base, base.needed(panel), aside))
     out += [_changed(base, panel, one, chosen) for one in sets]
     repeated = [s for s in {v.source for v in out} if sum(v.source == s for v in out) > 1]
     if repeated:
@@ -204,7 +204,7 @@ def _changed(spec: StaggeredDiD, panel: Panel, changes: tuple[Choice, ...], chos
         for one in changes:
             spec, panel = one.change(spec, panel)
         intensity.warn_of_constant_dose(spec, panel)
-        return _Variant(source, chosen, spec, spec._needed(panel), aside)
+        return _Variant(source, chosen, spec, spec.needed(panel), aside)
     except (SpecificationError, DataError) as error:
         if any(c.optional for c in changes):
             return _Variant(source, chosen, spec, panel, aside, str(error))

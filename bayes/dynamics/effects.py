@@ -104,12 +104,13 @@ def _summarised(table: list[dict[str, Any]], values: np.ndarray, level: float, b
     share = np.isfinite(values).mean(axis=1)
     for j, row in enumerate(table):
         if row["estimand"] == "largest_root" and row["identified"]:
-            row["note"] = "; ".join(filter(None, [f"P(stationary) = {(values[j] < 1).mean():.2f}", row["note"]]))
+            row["note"] = "; ".join(filter(None, [f"P(< 1) = {(values[j] < 1).mean():.2f}", row["note"]]))
         if not long[j] or not row["identified"]:
             continue
         enough = share[j] >= _STATIONARY
         words = "median and quantiles of a ratio over stationary draws" if enough else "not stationary: no long run"
-        row["note"] = "; ".join(filter(None, [f"{words} (P(stationary) = {share[j]:.2f})", row["note"]]))
+        which = "all regions stationary" if by == "simple" and not row["region"] else "stationary"
+        row["note"] = "; ".join(filter(None, [f"{words} (P({which}) = {share[j]:.2f})", row["note"]]))
         row["identified"] = bool(enough)
         if not enough:
             values[j] = np.nan

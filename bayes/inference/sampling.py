@@ -19,6 +19,7 @@ from bayes.errors import SamplingError, SpecificationError
 from bayes.inference.compilation import keep_compiled_programs
 from bayes.inference.programs import Prepared, Program, program_of
 from bayes.progress import is_shown, on_terminal, say
+from bayes.validation import whole_number
 
 STATISTICS = ("diverging", "energy", "n_steps", "lp")
 """Sample statistics that every sampler reports: divergence flag, Hamiltonian energy, leapfrog steps, log posterior density."""
@@ -41,19 +42,13 @@ class SamplerOptions:
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
             raise SpecificationError(f"Unknown sampler {self.sampler!r}. Known: {', '.join(SAMPLERS)}.")
-        for name in ("draws", "tune", "chains"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise SpecificationError(f"{name} must be a whole number of at least 1, got {value!r}.")
-        if not isinstance(self.seed, int | np.integer) or isinstance(self.seed, bool) or self.seed < 0:
-            raise SpecificationError(f"seed must be a whole number ≥ 0, got {self.seed!r}.")
+        # Numbers of numpy become Python's: options are written as JSON beside the draws.
+        for name, least in (("draws", 1), ("tune", 1), ("chains", 1), ("seed", 0)):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+        if self.cores is not None:
+            object.__setattr__(self, "cores", whole_number("cores", self.cores, 1))
         if not isinstance(self.target_accept, Real) or not 0 < self.target_accept < 1:
             raise SpecificationError(f"target_accept must lie between 0 and 1, got {self.target_accept!r}.")
-        if self.cores is not None and (not isinstance(self.cores, int | np.integer) or isinstance(self.cores, bool) or self.cores < 1):
-            raise SpecificationError(f"cores must be a whole number of at least 1, or None for all, got {self.cores!r}.")
-        # Numbers of numpy become Python's: options are written as JSON beside the draws.
-        for name in ("draws", "tune", "chains", "seed"):
-            object.__setattr__(self, name, int(getattr(self, name)))
         object.__setattr__(self, "target_accept", float(self.target_accept))
 
     @property

@@ -39,12 +39,18 @@ def trend_growth(
 
     Parameters
     ----------
+    panel : Panel
+        Units, periods and regions.
     values : str or Estimates
         Positive levels (``log=False``: in logs already), a column or estimates by unit and period. With draws, one draw of (σ, g) for each
         draw of the values; without, ``draws`` of them.
+    log : bool
+        Take logarithms; False for values that are in logs already.
     by : "region" (default) or "all"
     draws, seed : int
         Number of draws for values without draws, and their seed.
+    level : float
+        Coverage of the equal-tailed intervals.
 
     Returns
     -------

@@ -119,7 +119,7 @@ def _effects(simple: Estimates, by_region: Estimates) -> Section:
         frame = part.frame.iloc[order].assign(region=lambda f: f["region"].replace("", "All (rows used)")).reset_index(drop=True)
         rows = common.estimate_rows(Estimates(frame), "region", "Region", "Estimate", "P(< 1)" if estimand == "largest_root" else "P(> 0)")
         if estimand == "largest_root":
-            rows["P(< 1)"] = frame["note"].str.extract(r"P\(stationary\) = ([\d.]+)")[0].fillna("").to_numpy()
+            rows["P(< 1)"] = frame["note"].str.extract(r"P\(< 1\) = ([\d.]+)")[0].fillna("").to_numpy()
         else:
             rows.insert(0, "Term", frame["term"].to_numpy())
         rows = rows.drop(columns="Rows", errors="ignore")
@@ -170,7 +170,7 @@ def _model_words(fit: Any) -> str:
         "partial": "lags are partially pooled over regions",
         "complete": "one set of lags serves all regions",
         "none": "every region has lags of its own",
-    }[model.pooling]
+    }["complete" if panel.regions.size == 1 else model.pooling]
     periods = "period effects of each region" if model.period_effects == "region" else "common period effects"
     controls = f", linear terms in {common.listed([str(c) for c in model.covariates])} and their unit means" if model.covariates else ""
     return (

@@ -220,7 +220,7 @@ def test_a_dosed_fit_survives_a_file(tmp_path):
     import bayes
 
     fit = fabricated(intense_panel(), dose="dose", moderators=("size",))
-    fit = type(fit)(fit.model, fit.model._needed(fit.panel), fit.tree)
+    fit = type(fit)(fit.model, fit.model.needed(fit.panel), fit.tree)
     again = bayes.load_fit(fit.save(tmp_path / "fit.nc"))
     assert again.model == fit.model
     np.testing.assert_array_equal(again.att("region").draws, fit.att("region").draws)

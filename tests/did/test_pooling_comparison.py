@@ -73,7 +73,7 @@ def test_importance_sampling_agrees_with_leaving_a_unit_out():
         posterior = xr.DataTree.from_dict({"posterior": drawn})
         scale = model.collapse(without).scales
         assert scale.size == 2
-        density = unit_log_likelihood(DiDFit(model, model._needed(whole), posterior))
+        density = unit_log_likelihood(DiDFit(model, model.needed(whole), posterior))
         i = whole.units.tolist().index(unit)
         expected = np.log(np.exp(density[:, i]).mean())
         assert np.asarray(found.loo["complete"].elpd_i)[i] == pytest.approx(expected, abs=0.1)

@@ -42,7 +42,7 @@ def panel():
 def fit(panel):
     """Keeps only the columns of the model, as a sampled fit does."""
     made = fabricated(panel, **OPTIONS)
-    return type(made)(made.model, made.model._needed(panel), made.tree)
+    return type(made)(made.model, made.model.needed(panel), made.tree)
 
 
 def by_hand(panel: Panel, spec: StaggeredDiD = PLAIN, estimand: str = "att") -> float:

@@ -324,4 +324,4 @@ def test_meta_says_how_to_repeat_the_run(tiny_fit):
 
 def test_only_what_the_model_needs_is_kept_of_the_panel(tiny_fit):
     assert set(tiny_fit.panel.frame) == {"unit", "year", "region", "first_treated", "population", "y", "x"}
-    assert StaggeredDiD("y")._needed(Panel.from_frame(simulated_frame(), **ROLES)).frame.shape[1] == 6
+    assert StaggeredDiD("y").needed(Panel.from_frame(simulated_frame(), **ROLES)).frame.shape[1] == 6

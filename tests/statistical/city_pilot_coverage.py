@@ -1,7 +1,8 @@
 """Do intervals of the city study cover the truth that its panels are SIMULATED from; resumable.
 
 ``python -m tests.statistical.city_pilot_coverage 40`` adds panels of ``data/city_pilots/simulate.py`` until there are 40 (seeds 1–40) and
-prints the figures. Each is fitted with the model of ``models/city_pilot_did.py``, at the posterior mode of the scales with exact draws of
+prints the figures. Each is fitted with the model of ``models/city_pilot_did.py`` without its leads,
+at the posterior mode of the scales with exact draws of
 the effects given them; one line of JSON keeps truth, estimate, standard deviation and whether the 90 % interval holds the truth, for the
 ATT of all pilots and by region. ``--without-universities`` leaves the covariate out, which the truth says is wrong.
 """

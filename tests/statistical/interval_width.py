@@ -116,7 +116,7 @@ def run(design: str, count: int, folder: Path = FOLDER) -> pd.DataFrame:
 def _records(design: str, seeds: list[int]) -> Iterator[dict]:
     states = States()
     specs = {m: bayes.StaggeredDiD("y", leads=False, **options) for m, options in MODELS.items()}
-    panels = [specs["pooled"]._needed(states.panel.assign(y=states.outcome(design, s))) for s in seeds]
+    panels = [specs["pooled"].needed(states.panel.assign(y=states.outcome(design, s))) for s in seeds]
     with single_threaded_algebra():
         found = [_modes(spec, panels) for spec in specs.values()]
         for seed, panel, *fitted in zip(seeds, panels, *found, strict=True):

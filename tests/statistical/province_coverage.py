@@ -39,7 +39,9 @@ def main(first: int = 7000) -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     runs = pd.concat([recovered(seed) for seed in range(first, first + count)], ignore_index=True)
     runs = runs.assign(error=runs["estimate"] - runs["estimate_true"], overall=np.where(runs["region"] == "", "overall", "by region"))
-    table = runs.groupby(["estimand", "overall"]).agg(coverage=("covered", "mean"), bias=("error", "mean"), sd=("error", "std"))
+    table = runs.groupby(["estimand", "overall"]).agg(
+        coverage=("covered", "mean"), bias=("error", "mean"), rmse=("error", lambda e: np.sqrt((e**2).mean()))
+    )
     print(table.round(4).to_string())
 
 

@@ -1,4 +1,4 @@
-"""Simulation-based calibration of six families on small SYNTHETIC panels; resumable, finished replicates are kept in reports/calibration.
+"""Simulation-based calibration of seven families on small SYNTHETIC panels; resumable, finished replicates are kept in reports/calibration.
 
 ``python -m tests.statistical.sbc did-default 300`` adds replicates until there are 300 and prints the figures; ``all`` runs every family.
 """
@@ -36,7 +36,7 @@ def run(family: str, count: int, progress: bool | None = True) -> bayes.Calibrat
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Simulation-based calibration of six families on synthetic panels.")
+    parser = argparse.ArgumentParser(description="Simulation-based calibration of seven families on synthetic panels.")
     parser.add_argument("family", choices=[*FAMILIES, "all"])
     parser.add_argument("count", type=int)
     parser.add_argument("--figures", type=Path, help="folder for a figure of each family")

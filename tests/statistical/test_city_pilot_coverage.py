@@ -12,12 +12,13 @@ PANELS = 40
 
 @pytest.mark.slow
 def test_intervals_of_the_effect_by_region_cover_the_truth_as_often_as_they_say():
-    """A region by itself within the binomial's central 99 %; all regions together within three Monte-Carlo errors."""
+    """A region by itself not below the binomial's central 99 % (40 panels cannot show too many);
+    all regions together within three Monte-Carlo errors."""
     records = run(PANELS)
     table = figures(records)
     print(f"\n{table.round(4).to_string()}")
     assert all(r["converged"] for r in records)
-    low, high = binom(PANELS, LEVEL).ppf([0.005, 0.9995]) / PANELS
+    low, high = binom(PANELS, LEVEL).ppf([0.005, 0.995]) / PANELS
     assert table.coverage.drop("all regions").between(low, high).all()
     together = table.loc["all regions"]
     assert abs(together.coverage - LEVEL) < 3 * together["coverage se"]
