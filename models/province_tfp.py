@@ -83,11 +83,10 @@ def main() -> None:
 
     # 7. Side by side: posterior, no pooling, printed, truth.
     kept, regions = ["direct", "driving", "mediator_effect", "indirect", "total"], list(panel.regions)
-    known = [t.where(estimand=kept) for t in truth]
-    table = bayes.compare(effects.where(estimand=kept), unpooled.where(estimand=kept), read, everywhere, east, *known)
+    table = bayes.compare(effects.where(estimand=kept), unpooled.where(estimand=kept), read, everywhere, east, truth.where(estimand=kept))
     print(table.where(estimand=["direct", "driving", "indirect"]), end="\n\n")
-    indices = bayes.compare(growth, *(t.where(term="region", region=regions) for t in truth))
-    lags = bayes.compare(link.where(estimand=["own_lag", "cross_lag"]), *(t.where(estimand=["own_lag", "cross_lag"]) for t in truth))
+    indices = bayes.compare(growth, truth.where(term="region", region=regions))
+    lags = bayes.compare(link.where(estimand=["own_lag", "cross_lag"]), truth.where(estimand=["own_lag", "cross_lag"]))
     shown = pooled.where(estimand=["direct", "direct_mean", "direct_between_sd"], identified=True)
     shrunk = bayes.compare(shown, table1.where(region=regions), title="Pooled and printed")
     names = {"innovation leads": f"{PAIR[0]} → {PAIR[1]}", "the economy leads": f"{PAIR[1]} → {PAIR[0]}"}
