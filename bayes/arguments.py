@@ -61,6 +61,14 @@ def checked[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def checked_methods[C](cls: type[C]) -> type[C]:
+    """:func:`checked` on every public method that the class itself defines."""
+    for name, value in list(vars(cls).items()):
+        if inspect.isfunction(value) and not name.startswith("_"):
+            setattr(cls, name, checked(value))
+    return cls
+
+
 def alternatives(annotation: str) -> list[str]:
     """``"str | Sequence[str | None]"`` → ``["str", "Sequence[str | None]"]``."""
     return _split(annotation, "|")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes.arguments import checked
+from bayes.arguments import checked, checked_methods
 from bayes.errors import SpecificationError
 from bayes.estimates import KEYS, Estimates
 from bayes.reporting import tables as writing
@@ -73,6 +73,7 @@ def compare(*estimates: Estimates, labels: Sequence[str] | None = None, title: s
     return Comparison(frame, str(frame["source"].iloc[0]), aggregation, title or "Comparison of estimates", warning)
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Estimates of several sources, stacked, with their distance from a reference source.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked_methods
 from bayes.errors import SpecificationError
 
 COLUMNS: dict[str, Any] = {
@@ -40,6 +41,7 @@ KEYS = ("estimand", "term", "term_to", "variant", "region", "cohort", "period", 
 """Columns that say what is estimated; :func:`bayes.compare` joins on them."""
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False)
 class Estimates:
     """Estimates in a tidy frame, with posterior draws beside it where there are any.
@@ -123,6 +125,9 @@ class Estimates:
         unknown = [column for column in names if column not in self.frame]
         if unknown:
             raise SpecificationError(f"Unknown columns {unknown}. Columns: {list(self.frame.columns)}.")
+        odd = [column for column, words in names.items() if not isinstance(words, Mapping)]
+        if odd:
+            raise SpecificationError(f"relabel takes a mapping of old words to new ones for a column, such as {odd[0]}={{'old': 'new'}}.")
         return replace(self, frame=self.frame.assign(**{c: self.frame[c].replace(words) for c, words in names.items()}))
 
     def __add__(self, other: Estimates) -> Estimates:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bayes.errors import DataError
-from bayes.rows_on_disk import RowsOnDisk, decoded, refuse_nulls
+from bayes.rows_on_disk import RowsOnDisk, decoded, kinds_in, refuse_nulls
 
 RANGE_ROWS = 2_000_000
 """Rows of one range, which is sorted in memory."""
@@ -55,36 +55,37 @@ def _partition(rows: RowsOnDisk, columns: list[str], folder: Path) -> list[Path]
     """One Arrow stream per range of units, in the order of the ranges."""
     import pyarrow as pa
 
-    bounds = _bounds(rows)
+    bounds, schema = _bounds(rows), _wide(rows, columns)
     files = [folder / f"{j:05d}.arrow" for j in range(len(bounds) + 1)]
-    offset, schema = 0, None
+    offset = 0
     with ExitStack() as stack:
-        writers: list[Any] = []
+        writers = [stack.enter_context(pa.ipc.new_stream(stack.enter_context(pa.OSFile(str(f), "wb")), schema)) for f in files]
         for batch in rows.told(rows.batches(columns, _PARTITION_BATCH), "Sorting through temporary files"):
             for name in (rows.unit, rows.time):
                 refuse_nulls(batch.column(name), name, rows, offset)
             offset += batch.num_rows
             table = pa.table({n: decoded(batch.column(n)) for n in columns})
-            if schema is None:
-                schema = _wide(table.schema)
-                writers = [stack.enter_context(pa.ipc.new_stream(stack.enter_context(pa.OSFile(str(f), "wb")), schema)) for f in files]
             _append(table.cast(schema), rows.unit, bounds, writers)
-    return files if schema is not None else []
+    return files
 
 
-def _wide(schema: Any) -> Any:
-    """Types that hold what another of the files may bring: whole numbers in 64 bits, text without a limit of size."""
+def _wide(rows: RowsOnDisk, columns: Sequence[str]) -> Any:
+    """Types that hold what all of the files bring: numbers in 64 bits, whole where they are in every file; text without a limit of size."""
     import pyarrow as pa
     from pyarrow import types
 
-    def wide(kind: Any) -> Any:
-        if types.is_integer(kind) or types.is_boolean(kind):
+    def wide(kinds: Sequence[Any]) -> Any:
+        if all(types.is_unsigned_integer(k) for k in kinds):
+            return pa.uint64()
+        if all(types.is_integer(k) or types.is_boolean(k) for k in kinds):
             return pa.int64()
-        if types.is_floating(kind) or types.is_null(kind):
+        if all((types.is_primitive(k) and not types.is_temporal(k)) or types.is_decimal(k) for k in kinds):
             return pa.float64()
-        return pa.large_string() if types.is_string(kind) else kind
+        return pa.large_string() if types.is_string(kinds[0]) else kinds[0]
 
-    return pa.schema([(f.name, wide(f.type)) for f in schema])
+    found = [kinds_in(file, columns) for file in rows.files]
+    known = {name: [kinds[name] for kinds in found if not types.is_null(kinds[name])] for name in columns}
+    return pa.schema([(name, wide(kinds or [pa.null()])) for name, kinds in known.items()])
 
 
 def _append(table: Any, unit: str, bounds: np.ndarray, writers: Sequence[Any]) -> None:

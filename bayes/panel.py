@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked_methods
 from bayes.errors import (
     EmptyPanelError,
     MissingValueError,
@@ -23,6 +24,7 @@ from bayes.errors import (
     warn_user,
 )
 from bayes.validation import (
+    LARGEST,
     NEVER,
     as_numbers,
     as_pandas,
@@ -43,10 +45,8 @@ from bayes.validation import (
 if TYPE_CHECKING:
     from bayes.scan import ScannedPanel
 
-_LARGEST = 1e100
-"""Squares and cubes of larger numbers, and their sums, are infinite in double precision."""
 
-
+@checked_methods
 @dataclass(frozen=True, eq=False)
 class Panel:
     """A unit × period table with regions and treatment timing.
@@ -288,10 +288,10 @@ class Panel:
                 f"Column {name!r} has {int(bad.sum())} missing or infinite values: {places(self.frame, bad, self.unit, self.time)}. "
                 f"Fill them, or use panel.drop_missing({[name]!r}), which lists the rows it sets aside."
             )
-        bad = np.abs(values) > _LARGEST
+        bad = np.abs(values) > LARGEST
         if bad.any():
             raise TooLargeError(
-                f"Column {name!r} has {int(bad.sum())} values beyond {_LARGEST:g}: {places(self.frame, bad, self.unit, self.time)}. "
+                f"Column {name!r} has {int(bad.sum())} values beyond {LARGEST:g}: {places(self.frame, bad, self.unit, self.time)}. "
                 "If they stand for missing values, make them NaN; otherwise choose another unit."
             )
         return values
@@ -307,13 +307,21 @@ class Panel:
         return replace(self, frame=self.frame.assign(**{f"log_{n}": np.log(self.column(n)) for n in names}))
 
     def assign(self, **columns: Any) -> Panel:
-        """Add or replace columns, as :meth:`pandas.DataFrame.assign`; the index columns cannot be replaced."""
+        """Add or replace columns, as :meth:`pandas.DataFrame.assign`; the index columns cannot be replaced.
+
+        Raises :class:`SpecificationError` for values of another length, and for a function that fails on the frame.
+        """
         fixed = {self.unit, self.time, self.region, self.first_treated} & set(columns)
         if fixed:
             raise SpecificationError(f"Columns {sorted(fixed)} index the panel. Build a new one with Panel.from_frame to change them.")
-        return replace(self, frame=self.frame.assign(**columns))
+        try:
+            return replace(self, frame=self.frame.assign(**columns))
+        except Exception as error:
+            raise SpecificationError(
+                f"{sorted(columns)} cannot become columns of {self.n_rows} rows: {type(error).__name__}: {error}"
+            ) from error
 
-    def drop_missing(self, columns: Sequence[str]) -> Panel:
+    def drop_missing(self, columns: str | Sequence[str]) -> Panel:
         """Set aside rows with NaN or infinity in any of ``columns``; they stay listed in ``set_aside``.
 
         Units that keep no row before their treatment are set aside as well, with a :class:`SetAsideWarning`.

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bayes.errors import DataError, MissingColumnError, MissingValueError, NotNumericError, SpecificationError
+from bayes.errors import DataError, LabelError, MissingColumnError, MissingValueError, NotNumericError, SpecificationError
 from bayes.progress import is_shown, say
 from bayes.writing import file_path
 
@@ -112,7 +112,7 @@ def find_rows(
 ) -> RowsOnDisk:
     """The files that ``source`` names, their columns checked.
 
-    Raises :class:`DataError` (no file, unreadable file), :class:`MissingColumnError` and :class:`NotNumericError`.
+    Raises :class:`DataError` (no file, unreadable file), :class:`MissingColumnError`, :class:`NotNumericError` and :class:`LabelError`.
     """
     import pyarrow.parquet as pq
 
@@ -128,10 +128,27 @@ def find_rows(
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{file} is not a readable Parquet file: {error}. Write it again, or leave it out of the folder.") from error
+    _refuse_mixed_labels(files, labels)
     known = [f for f in first if f is not None]
     if len(known) == len(files) and len({type(f) for f in known}) == 1:
         files = tuple(files[j] for j in sorted(range(len(files)), key=lambda j: (first[j], str(files[j]))))
     return RowsOnDisk(files, unit, time, n_rows, stamps(files), True, _scratch(scratch), BATCH_ROWS, progress)
+
+
+def _refuse_mixed_labels(files: Sequence[Path], labels: Sequence[str]) -> None:
+    """Raises :class:`LabelError` where a unit is text in one file and a number in the other: the same unit would be two."""
+    from pyarrow import types
+
+    first: dict[str, tuple[str, Path]] = {}
+    for file in files:
+        for name, kind in kinds_in(file, labels).items():
+            if types.is_null(kind):  # a file without rows, or without a label
+                continue
+            text = types.is_string(kind) or types.is_large_string(kind)
+            word = "whole numbers" if types.is_integer(kind) else "text" if text else str(kind)
+            known, where = first.setdefault(name, (word, file))
+            if known != word:
+                raise LabelError(f"Column {name!r} holds {known} in {where} and {word} in {file}. Write it alike in all files.")
 
 
 def _scratch(folder: Any) -> Path | None:
@@ -177,6 +194,7 @@ def _first_unit(metadata: Any, unit: str) -> Any:
 
 def check_columns(file: Path, schema: Any, numeric: Sequence[str], labels: Sequence[str] = ()) -> None:
     """Every column exists, in the file or in the name of a folder, and those that must be are numeric."""
+    import pyarrow as pa
     from pyarrow import types
 
     of_folders = _folder_columns(file)
@@ -186,16 +204,36 @@ def check_columns(file: Path, schema: Any, numeric: Sequence[str], labels: Seque
         if name not in schema.names and name not in of_folders:
             have = ", ".join(schema.names[:12]) + (" …" if len(schema.names) > 12 else "")
             raise MissingColumnError(f"Column {name!r} does not exist in {file}. Columns: {have}.")
+    for name in labels:
+        kind = kind_of(schema, name)
+        if kind is not None and (types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType)):
+            raise LabelError(f"Column {name!r} of {file} holds {kind}, which is no label. Write it as text or as numbers.")
     for name in numeric:
         if name in schema.names:
-            kind = schema.field(name).type
-            kind = kind.value_type if types.is_dictionary(kind) else kind
+            kind = kind_of(schema, name)
             number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)
             number = number or types.is_null(kind)
         else:
             kind, number = "text", not isinstance(of_folders[name], str)
         if not number:
             raise NotNumericError(f"Column {name!r} of {file} holds {kind} where numbers are expected. Convert it before writing the file.")
+
+
+def kind_of(schema: Any, name: str) -> Any:
+    """Arrow type of a column's values, those of a dictionary decoded; None for a column that is not in the file."""
+    from pyarrow import types
+
+    kind = schema.field(name).type if name in schema.names else None
+    return kind.value_type if kind is not None and types.is_dictionary(kind) else kind
+
+
+def kinds_in(file: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Arrow type of the values of each column, in the file or in the name of a folder."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema, of_folders = pq.read_schema(file), _folder_columns(file)
+    return {name: kind_of(schema, name) if name in schema.names else pa.infer_type([of_folders[name]]) for name in names}
 
 
 def require_numbers(rows: RowsOnDisk, names: Sequence[str]) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes.errors import MissingColumnError, NoComparisonError, RowsOnDiskError, SetAsideWarning, SpecificationError, warn_user
+from bayes.errors import NoComparisonError, RowsOnDiskError, SetAsideWarning, SpecificationError, warn_user
 from bayes.panel import Panel
 from bayes.rows_on_disk import RowsOnDisk, check_columns, find_rows, starts_of_units
 from bayes.survey import OutOfOrder, Roles, Survey
-from bayes.validation import refuse_shared_columns, whole_number
+from bayes.validation import refuse_shared_columns, require_names, whole_number
 
 SET_ASIDE = "treated in every observed period"
 
@@ -168,9 +168,7 @@ def scan_rows(
         raise SpecificationError("Give first_treated or treated, not both: each determines the other.")
     roles = Roles(unit, time, region, first_treated, treated, weights)
     refuse_shared_columns(vars(roles), name)
-    for role, column in vars(roles).items():
-        if column is not None and not isinstance(column, str):
-            raise MissingColumnError(f"{role} must be the name of a column, got {column!r}.")
+    require_names(vars(roles))
     rows = find_rows(source, unit, time, roles.numeric, roles.labels, scratch, progress)
     try:
         survey = _surveyed(rows, roles)

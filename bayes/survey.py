@@ -19,10 +19,11 @@ from bayes.errors import (
     NotPositiveError,
     RegionNotNestedError,
     SinglePeriodError,
+    TooLargeError,
     TreatmentTimingError,
 )
 from bayes.rows_on_disk import RowsOnDisk, codes, decoded, numbers, refuse_nulls, starts_of_units
-from bayes.validation import NEVER, refuse_endless_grid
+from bayes.validation import LARGEST, NEVER, refuse_endless_grid
 
 _EXAMPLES = 5
 
@@ -330,6 +331,12 @@ class _Batch:
             raise MissingValueError(
                 f"Column {name!r} has missing or infinite values, the first at {self.at(np.argmax(bad))} ({int(bad.sum())} in its batch of "
                 "rows). Fill them, or leave these rows out of the files: gaps are allowed."
+            )
+        if (values > LARGEST).any():
+            row = int(np.argmax(values > LARGEST))
+            raise TooLargeError(
+                f"Column {name!r} has values beyond {LARGEST:g}, the first at {self.at(row)}. If they stand for missing values, leave "
+                "these rows out of the files; otherwise choose another unit."
             )
         if (values <= 0).any():
             row = int(np.argmax(values <= 0))

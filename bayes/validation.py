@@ -25,6 +25,9 @@ from bayes.errors import (
 NEVER = np.inf
 """First treated period of a unit that is never treated."""
 
+LARGEST = 1e100
+"""Squares and cubes of larger numbers, and their sums, are infinite in double precision."""
+
 _MOST_PERIODS = 100_000
 _DERIVED_COLUMN = "first_treated"
 
@@ -61,14 +64,20 @@ def refuse_shared_columns(named: Mapping[str, str | None], name: str) -> None:
             raise SpecificationError(f"Column {column!r} is given as {role} and as {others[0]}. Copy it, or name another column.")
 
 
+def require_names(named: Mapping[str, str | None]) -> None:
+    """Names of columns are text, and unit and time have one. Raises :class:`SpecificationError`."""
+    for role, column in named.items():
+        if not isinstance(column, str) and (column is not None or role in ("unit", "time")):
+            raise SpecificationError(f"{role}={column!r} is no name of a column: names are text. Rename the column and give its name.")
+
+
 def require_columns(frame: pd.DataFrame, named: Mapping[str, str | None]) -> None:
     if frame.columns.nlevels > 1:
         raise SpecificationError(f"The columns have names in {frame.columns.nlevels} levels. Give each column one name (a text).")
     for role, column in named.items():
         if column is None and role not in ("unit", "time"):
             continue
-        if not isinstance(column, str):
-            raise SpecificationError(f"{role}={column!r} is no name of a column: names are text. Rename the column and give its name.")
+        require_names({role: column})
         if column not in frame.columns:
             have = ", ".join(map(str, list(frame.columns)[:12])) + (" …" if frame.shape[1] > 12 else "")
             raise MissingColumnError(f"Column {column!r} (given as {role}) does not exist. Columns: {have}.")

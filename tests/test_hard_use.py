@@ -5,6 +5,7 @@ The fast tests make a few calls of each entry, the slow ones (``make test-slow``
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from typing import Any
@@ -26,6 +27,7 @@ from bayes.inference import sampling
 from bayes.panel import Panel
 from tests.malformed import CELL_FAULTS, COLUMN_FAULTS, NUMBERS, ROLES, TABLE_FAULTS, named, spoiled
 from tests.public_entries import JUNK, keywords, on_estimates, on_panels, run, sound_panel
+from tests.public_results import on_results, results
 
 SLOW_ENTRIES = (
     *("baselines.did", "baselines.event_study", "baselines.wild_bootstrap", "baselines.mediation", "baselines.frontier"),
@@ -34,6 +36,11 @@ SLOW_ENTRIES = (
 )
 """Entries whose calls take long, or load packages that do: they have their turn in the slow tests only."""
 PANEL_ENTRIES, OTHER_ENTRIES = list(on_panels()), list(on_estimates())
+RESULTS = (
+    *("DiDFit", "Heterogeneity", "ParallelTrends", "PredictiveCheck", "Sensitivity", "PlaceboTest", "FrontierFit", "ScenarioResult"),
+    *("MediationFit", "CrossLaggedFit", "CalibrationResult", "Comparison", "Estimates", "Panel", "FrontierMLE", "AuditReport"),
+)
+"""Classes with methods that take arguments; tests.public_results makes one of each."""
 NOT_SPOILED = ("cache", "path", "resume", "progress", "self", "panel")
 # PyTensor raises the interpreter's recursion limit when it is imported, which Hypothesis notices.
 pytestmark = pytest.mark.filterwarnings("ignore:The recursion limit will not be reset")
@@ -85,6 +92,16 @@ def spoil_data(name: str, examples: int) -> None:
     calls()
 
 
+def spoil_methods(of: str, step: int) -> int:
+    """Every wrong argument at every method of one class of results, or every ``step``-th of them; how many calls were made."""
+    methods = {name: call for name, call in on_results().items() if name.split(".")[0] == of}
+    spots = [(*call, k) for call in methods.values() for k in sorted({*keywords(call[0]), *call[1]}) if k not in NOT_SPOILED]
+    chosen = [(spot, junk) for spot in spots for junk in JUNK][::step]
+    for (method, known, name), junk in chosen:
+        named(functools.partial(method, **{**known, name: junk}))
+    return len(chosen)
+
+
 def spoil_arguments(name: str, examples: int) -> None:
     on_panel = name in PANEL_ENTRIES
     function, arguments = (on_panels() if on_panel else on_estimates())[name]
@@ -112,6 +129,17 @@ def test_wrong_arguments_at_the_quick_entries(name):
     spoil_arguments(name, 8)
 
 
+@pytest.mark.parametrize("of", RESULTS)
+def test_wrong_arguments_at_methods_of_results(of):
+    assert spoil_methods(of, 17) > 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of", RESULTS)
+def test_every_wrong_argument_at_every_method(of):
+    assert spoil_methods(of, 1) >= len(JUNK)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PANEL_ENTRIES)
 def test_a_hundred_spoiled_panels_at_every_entry(name):
@@ -136,6 +164,10 @@ def test_every_public_name_is_called_here():
         not in ("Panel", "Estimates", "Comparison", "StaggeredDiD", "StochasticFrontier", "Mediation", "CrossLagged", "CalibrationResult")
     }
     assert public <= called
+
+
+def test_every_method_with_arguments_is_called_here():
+    assert set(RESULTS) == set(results()) == {name.split(".")[0] for name in on_results()}
 
 
 # ── the check of arguments itself ───────────────────────────────────────────────────────────────────────────────────

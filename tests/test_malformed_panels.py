@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,39 @@ def check_methods(panel: Panel) -> None:
     assert values is None or (values.dtype == float and np.isfinite(values).all())
     kept = named(lambda: panel.drop_missing(["y", "x"]))
     assert kept is None or len(kept.frame) + len(kept.set_aside) == len(panel.frame) + len(panel.set_aside)
+
+
+# ── rows that stay on disk ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@profile(100)
+@given(made=frames(), given_roles=roles)
+def test_spoiled_files_become_scanned_panels_or_named_errors(made, given_roles, tmp_path_factory):
+    check_scan(made, given_roles, tmp_path_factory.getbasetemp() / "rows.parquet")
+
+
+@pytest.mark.slow
+@profile(2000)
+@given(made=frames(most=4), given_roles=roles)
+def test_thousands_of_spoiled_files(made, given_roles, tmp_path_factory):
+    check_scan(made, given_roles, tmp_path_factory.getbasetemp() / "rows.parquet")
+
+
+def check_scan(made: Any, given_roles: dict[str, Any], file: Path) -> None:
+    """What is on disk is what the file reads back as; a panel in memory of the same rows has the same rows and units."""
+    try:
+        pd.DataFrame(made[0]).to_parquet(file, index=False)
+        back = pd.read_parquet(file)
+    except Exception:  # this table cannot be put into a Parquet file
+        return
+    disk = named(lambda: Panel.scan(file, **given_roles))
+    memory = named(lambda: Panel.from_frame(back, **given_roles))
+    if disk is not None:
+        assert len(back) == disk.n_rows + disk.set_aside["rows"].sum(), "rows in = rows used + rows reported"
+        assert sum(k * n for k, n in disk.units_by_length.items()) == disk.n_rows
+        assert disk.units_by_timing["units"].sum() == disk.n_units
+        assert memory is not None, "refused in memory, taken from disk"
+        assert (disk.n_rows, disk.n_units, disk.periods.tolist()) == (memory.n_rows, memory.n_units, memory.periods.tolist())
 
 
 def test_the_sound_table_is_a_panel():

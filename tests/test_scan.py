@@ -16,6 +16,7 @@ from bayes.errors import (
     DataError,
     DuplicateRowError,
     EmptyPanelError,
+    LabelError,
     MissingColumnError,
     MissingValueError,
     NoComparisonError,
@@ -27,6 +28,7 @@ from bayes.errors import (
     SetAsideWarning,
     SinglePeriodError,
     SpecificationError,
+    TooLargeError,
     TreatmentTimingError,
 )
 from bayes.panel import Panel
@@ -187,7 +189,7 @@ def test_sources_and_options_are_checked(tmp_path):
             Panel.scan(source, **ROLES)
     for wrong, error in (
         ({"treated": "treated"}, SpecificationError),
-        ({"weights": 3}, MissingColumnError),
+        ({"weights": 3}, SpecificationError),
         ({"scratch": 3}, SpecificationError),
     ):
         with pytest.raises(error):
@@ -295,3 +297,42 @@ def test_periods_that_are_dates_and_one_column_in_two_roles_are_refused_as_in_me
         with pytest.raises(error) as loaded:
             Panel.from_frame(table, unit="unit", time="year", region="region", **roles)
         assert str(scanned.value).split(":")[0] == str(loaded.value).split(":")[0]
+
+
+# ── files that differ ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def two_files(frame: pd.DataFrame, folder: Path, **types: str) -> Path:
+    """Every second row in a second file, in which columns have other types: neither file is sorted with the other."""
+    for j, part in enumerate((frame.iloc[::2], frame.iloc[1::2].astype(types))):
+        part.to_parquet(folder / f"part-{j}.parquet", index=False)
+    return folder
+
+
+@pytest.mark.parametrize("other", [{"year": "float64", "y": "float32"}, {"year": "int16"}, {"unit": "category", "region": "category"}])
+def test_files_may_write_the_same_numbers_and_labels_in_other_types(tmp_path, monkeypatch, other):
+    small_pieces(monkeypatch, 5)
+    frame = simulated_frame(gaps=True)
+    same_facts(Panel.scan(two_files(frame, tmp_path, **other), **ROLES), Panel.from_frame(frame, **ROLES))
+
+
+def test_a_weight_that_is_whole_in_the_first_file_only_is_not_cut(tmp_path, monkeypatch):
+    small_pieces(monkeypatch, 5)
+    frame = simulated_frame().assign(size=lambda f: np.where(np.arange(len(f)) % 2, 2.5, 2.0))
+    frame.iloc[::2].astype({"size": "int64"}).to_parquet(tmp_path / "a.parquet", index=False)
+    frame.iloc[1::2].to_parquet(tmp_path / "b.parquet", index=False)
+    collected = Panel.scan(tmp_path, **ROLES, weights="size").collect()
+    assert sorted(collected.frame["size"].unique()) == [2.0, 2.5]
+
+
+def test_labels_are_written_alike_in_all_files(tmp_path):
+    frame = simulated_frame().assign(unit=lambda f: pd.factorize(f.unit)[0])
+    with pytest.raises(LabelError, match=r"'unit' holds whole numbers in .*part-0.*text in .*part-1"):
+        Panel.scan(two_files(frame, tmp_path, unit="str"), **ROLES)
+
+
+def test_numbers_too_large_for_their_squares_are_refused_on_disk_too(tmp_path):
+    frame = simulated_frame().assign(size=1.0)
+    frame.loc[3, "size"] = 1e200
+    with pytest.raises(TooLargeError, match="'size'"):
+        Panel.scan(written(frame, tmp_path), **ROLES, weights="size")

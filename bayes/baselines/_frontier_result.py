@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import special
 
 from bayes.aggregation import Groups, group_rows
+from bayes.arguments import checked_methods
 from bayes.baselines._frontier_efficiency import efficiency_of_rows
 from bayes.baselines._frontier_likelihood import Structure
 from bayes.baselines._frontier_parameters import Reported, report_parameters
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _ESTIMATORS = tuple(name for name in ESTIMATORS if name != "draws")
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False)
 class FrontierMLE:
     """Maximum likelihood of one stochastic frontier; made by :func:`bayes.baselines.frontier`.
@@ -199,6 +201,7 @@ class FrontierMLE:
         return f"{head}\n{self.frame.to_string(index=False, float_format=lambda v: f'{v:.4g}')}"
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False)
 class RegionalFrontierMLE:
     """Maximum likelihood of every region on its own (``pooling="none"``).

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bayes.arguments import checked
+from bayes.arguments import checked, checked_methods
 from bayes.baselines import _printed_checks as printed
 from bayes.baselines import _stated_checks as text_of
 from bayes.baselines._printed_rows import CONTRADICTED, HOLDS, OPEN, Check, PrintedRow, printed_rows
@@ -23,6 +23,7 @@ _SHOWN = ("check", "place", "printed", "arithmetic", "verdict")
 _WHICH = {"findings": CONTRADICTED, "remarks": OPEN, "holds": HOLDS}
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class AuditReport:
     """What an audit found.

@@ -202,7 +202,7 @@ def _outcome(new: Any) -> Choice:
             require_columns(panel.frame, {"outcome": new})
             return replace(spec, outcome=new), panel
         column = f"{label}_{spec.outcome}"
-        return replace(spec, outcome=column), panel.assign(**{column: new(panel.column(spec.outcome))})
+        return replace(spec, outcome=column), panel.assign(**{column: lambda _: new(panel.column(spec.outcome))})
 
     return Choice("outcome", label, change)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes.arguments import checked_methods
 from bayes.did.rows import Rows
 from bayes.did.unit_algebra import prepared
 from bayes.errors import InfluentialUnitsWarning, SpecificationError, warn_user
@@ -22,6 +23,7 @@ _FEWEST_DRAWS = 25
 """The Pareto tail of importance sampling is fitted to a fifth of the draws, and to at least five."""
 
 
+@checked_methods
 @dataclass(frozen=True)
 class PredictiveCheck:
     """Observed and replicated outcomes, aligned by row: ``observed`` (rows,), ``replicated`` (draws, rows); ``unit``, ``period`` codes."""

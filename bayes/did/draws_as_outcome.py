@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes.arguments import checked_methods
 from bayes.did import effects
 from bayes.did.mode import draws_at_mode, posterior_modes
 from bayes.did.state import CollapsedPanel
@@ -34,6 +35,7 @@ NOTE = (
 """Stands in every row: what such an estimate is and is not."""
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class CutPosterior:
     """Effects on an outcome given as draws. See :meth:`bayes.StaggeredDiD.fit_draws`.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pandas as pd
 import xarray as xr
 
+from bayes.arguments import checked_methods
 from bayes.did import criticism, draws, intensity, leads, prior_scaling, robust, sensitivity, variants
 from bayes.did.heterogeneity import Heterogeneity
 from bayes.did.leads import ParallelTrends
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bayes.did.placebo_result import PlaceboTest
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class DiDFit(Fit):
     """Posterior of a :class:`bayes.StaggeredDiD`.

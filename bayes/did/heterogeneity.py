@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes.arguments import checked_methods
 from bayes.did import unit_effects as units
 from bayes.did import unit_groups
 from bayes.did.likelihood import component_names
@@ -24,6 +25,7 @@ _COMPONENTS = {"event": "event", "region": "region", "cohort": "cohort", "region
 """Words of ``pooling`` and names in the posterior."""
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Heterogeneity:
     """Differences between effects in one fit: ``fit.heterogeneity``. The region × event surface itself is ``fit.att("region:event")``."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bayes.arguments import checked_methods
 from bayes.did.violation_response import linear_effects, response_to_violations
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
@@ -21,6 +22,7 @@ _POWERS = (0.5, 0.8)
 _SIMULATIONS = 20_000
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class ParallelTrends:
     """Posterior of the leads, and the power of looking at them.

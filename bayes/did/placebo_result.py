@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from bayes.arguments import check
+from bayes.arguments import check, checked_methods
 from bayes.did import effects
 from bayes.did.refits import Refit
 from bayes.errors import ConvergenceWarning, SpecificationError, warn_user
@@ -30,6 +30,7 @@ _TIE = 1e-9
 """Relative distance at which a placebo statistic counts as equal to the actual one: the same assignment, refitted."""
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class PlaceboTest:
     """Effects found for fake treatment dates, beside the actual one. See :meth:`bayes.did.fit.DiDFit.placebo`.

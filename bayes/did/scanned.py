@@ -15,13 +15,14 @@ import numpy as np
 
 from bayes.did import groups as kernel
 from bayes.did.groups import Block, Trajectories, block_cuts, combine_sums, group_units
-from bayes.errors import MissingValueError, RowsOnDiskError, SpecificationError
+from bayes.errors import MissingValueError, RowsOnDiskError, SpecificationError, TooLargeError
 from bayes.executors import Executor, Portable, mapped
 from bayes.inference.sampling import single_threaded_algebra
 from bayes.mechanism.covariate_check import warn_of_moved
 from bayes.progress import counted
 from bayes.rows_on_disk import RowsOnDisk, codes, decoded, numbers, require_numbers, starts_of_units
 from bayes.scan import ScannedPanel, require_rows
+from bayes.validation import LARGEST
 
 if TYPE_CHECKING:
     from bayes.did.model import StaggeredDiD
@@ -190,16 +191,22 @@ def _pieces(panel: ScannedPanel, columns: tuple[str, ...]) -> Iterator[_Piece]:
 
 
 def _refuse_missing(panel: ScannedPanel, columns: Sequence[str], values: np.ndarray, unit, time: np.ndarray, out: np.ndarray) -> None:
-    finite = np.isfinite(values)
-    if finite.all():
+    if (np.abs(values) <= LARGEST).all():  # neither NaN nor infinite either
         return
-    for name, column in zip(columns, finite.T, strict=True):
-        bad = ~column & ~out
+    for name, column in zip(columns, values.T, strict=True):
+        bad = ~np.isfinite(column) & ~out
         if bad.any():
             row = int(np.argmax(bad))
             raise MissingValueError(
                 f"Column {name!r} has missing or infinite values, the first at {panel.unit} {unit[row].as_py()}, {panel.time} "
                 f"{time[row]:g} ({int(bad.sum())} in its batch of rows). Fill them, or leave these rows out of the files: gaps are allowed."
+            )
+        bad = (np.abs(column) > LARGEST) & ~out
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise TooLargeError(
+                f"Column {name!r} has values beyond {LARGEST:g}, the first at {panel.unit} {unit[row].as_py()}, {panel.time} "
+                f"{time[row]:g}. If they stand for missing values, leave these rows out of the files; otherwise choose another unit."
             )
 
 

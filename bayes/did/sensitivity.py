@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked_methods
 from bayes.did import trend_violations as tv
 from bayes.did.violation_response import ViolationResponse, headline, linear_effects, response_to_violations
 from bayes.errors import SpecificationError
@@ -23,6 +24,7 @@ _CEILING = 10.0
 _CURVE_POINTS = 41
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Sensitivity:
     """Effects under violations of parallel trends, at chosen M and along the whole curve.
@@ -59,7 +61,8 @@ class Sensitivity:
         estimates, curve = self.estimates.where(**conditions), self.curve.where(**conditions)
         for column, value in conditions.items():
             if column in self.breakdown:
-                keep &= self.breakdown[column].isin(value if isinstance(value, list | tuple | set | np.ndarray) else [value]).to_numpy()
+                allowed = value if isinstance(value, list | tuple | set | np.ndarray) else [value]
+                keep &= self.breakdown[column].astype(object).isin(list(allowed)).to_numpy()
         return replace(self, estimates=estimates, curve=curve, breakdown=self.breakdown[keep].reset_index(drop=True))
 
     def verdict(self) -> list[str]:

@@ -9,12 +9,14 @@ from typing import ClassVar
 import pandas as pd
 import xarray as xr
 
+from bayes.arguments import checked_methods
 from bayes.dynamics import draws
 from bayes.dynamics.effects import effect_table, gap_words
 from bayes.estimates import Estimates
 from bayes.inference.fit import Fit
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class CrossLaggedFit(Fit):
     """Posterior of a :class:`bayes.CrossLagged`.

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked_methods
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.frontier import draws, efficiency, elasticities, gap, policy, productivity
@@ -19,6 +20,7 @@ from bayes.inference.fit import Fit
 from bayes.panel import Panel
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class FrontierFit(Fit):
     """Posterior of a :class:`bayes.StochasticFrontier`.
@@ -171,7 +173,7 @@ class FrontierFit(Fit):
 
     def _table(self, function: Any, by: str, level: float, weights: str | None, **options: Any) -> Any:
         """Call a function of draws; hand the verdict on with what it returns."""
-        column = weights or self.panel.weights
+        column = self.panel.weights if weights is None else weights
         rows = None if column is None else self.panel.column(column)
         if weights is not None and (rows <= 0).any():
             raise SpecificationError(f"Column {weights!r} cannot weight rows: it has values that are not positive.")

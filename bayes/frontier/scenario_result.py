@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes.arguments import checked_methods
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.frontier import best_practice as kernels
@@ -30,6 +31,7 @@ _ROUNDING = 1e-12
 """Differences of logarithms below this are rounding."""
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class ScenarioResult:
     """Output and emission of one period under directions of convergence and without it. See :func:`bayes.scenarios`.

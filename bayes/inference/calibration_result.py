@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bayes.arguments import checked_methods
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.inference.rank_uniformity import Bands, difference, p_values, simultaneous_bands
@@ -17,6 +18,7 @@ RHAT_LIMIT = 1.05
 """Of a replicate's short chains. The 1.01 of a fit that is reported asks for more draws than ranks need."""
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class CalibrationResult:
     """Simulation-based calibration of a model on a panel; see :func:`bayes.calibrate`.

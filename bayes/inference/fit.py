@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any, ClassVar
 import pandas as pd
 import xarray as xr
 
+from bayes.arguments import checked_methods
+from bayes.errors import SpecificationError
 from bayes.inference.diagnostics import Diagnosis, diagnose
 from bayes.panel import Panel
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Fit:
     """A sampled model.
@@ -53,11 +57,19 @@ class Fit:
         """The sampling verdict: R-hat < 1.01, bulk and tail ESS ≥ 400, no divergence, E-BFMI ≥ 0.3, over every quantity."""
         return self._diagnosis
 
-    def summary(self, variables: list[str] | None = None, level: float = 0.95) -> pd.DataFrame:
-        """ArviZ's summary table with equal-tailed intervals of the given level. Default: every scalar and coefficient of the model."""
+    def summary(self, variables: str | Sequence[str] | None = None, level: float = 0.95) -> pd.DataFrame:
+        """ArviZ's summary table with equal-tailed intervals of the given level. Default: every scalar and coefficient of the model.
+
+        Raises :class:`SpecificationError` for names that are not among ``fit.posterior.data_vars``.
+        """
         import arviz_stats as az
 
-        chosen = variables or [v for v in self.posterior.data_vars if self.posterior[v].ndim == 2 or v in self.coefficients]
+        chosen = [variables] if isinstance(variables, str) else list(variables or [])
+        known = list(map(str, self.posterior.data_vars))
+        unknown = [name for name in chosen if name not in known]
+        if unknown:
+            raise SpecificationError(f"Variables {unknown} do not exist. Choose among: {', '.join(known)}.")
+        chosen = chosen or [v for v in known if self.posterior[v].ndim == 2 or v in self.coefficients]
         table = az.summary(self.posterior[chosen].reset_coords(drop=True), ci_prob=level, ci_kind="eti", round_to="none")
         table.attrs["verdict"] = self.diagnose().verdict
         return table

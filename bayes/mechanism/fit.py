@@ -9,6 +9,7 @@ from typing import ClassVar
 import pandas as pd
 import xarray as xr
 
+from bayes.arguments import checked_methods
 from bayes.estimates import Estimates
 from bayes.inference.fit import Fit
 from bayes.mechanism import draws
@@ -16,6 +17,7 @@ from bayes.mechanism.effects import effect_table
 from bayes.mechanism.wording import Wording, words_for
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class MediationFit(Fit):
     """Posterior of a :class:`bayes.Mediation`.
