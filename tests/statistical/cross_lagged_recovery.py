@@ -9,17 +9,15 @@ truth; the same for within OLS.
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 import bayes
 from tests.dynamics.panels import pair_frame, panel_of
+from tests.statistical.records import accuracy, kept
 
-FOLDER = Path(__file__).resolve().parents[2] / "reports" / "calibration"
+COLUMNS = ["source", "by", "estimand", "term", "truth", "estimate", "se", "held"]
 FIRST_SEED, LEVEL, LENGTHS = 7000, 0.9, (11, 6)
 
 
@@ -45,39 +43,15 @@ def replicate(seed: int, periods: int) -> dict:
 
 
 def run(count: int, show: bool = False) -> list[dict]:
-    """All stored panels of seeds below ``count``, after adding those that are missing."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    file = FOLDER / "cross_lagged.jsonl"
-    done = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
-    known = {(r["seed"], r["periods"]) for r in done}
-    for seed in range(FIRST_SEED, FIRST_SEED + count):
-        for periods in LENGTHS:
-            if (seed, periods) not in known:
-                done.append(replicate(seed, periods))
-                with file.open("a") as out:
-                    out.write(json.dumps(done[-1]) + "\n")
-                if show:
-                    print(f"{len(done)} of {2 * count}", flush=True)
-    return [r for r in done if r["seed"] < FIRST_SEED + count]
+    """Panels of the first ``count`` seeds at each length."""
+    wanted = [(seed, periods) for seed in range(FIRST_SEED, FIRST_SEED + count) for periods in LENGTHS]
+    return kept("cross_lagged", wanted, lambda todo: (replicate(*one) for one in todo), lambda r: (r["seed"], r["periods"]), show=show)
 
 
 def figures(results: list[dict]) -> pd.DataFrame:
-    """By length, place, estimand and source: coverage of the 90 % interval, bias and its Monte-Carlo error, RMSE, sd over RMSE, panels."""
-    columns = ["source", "by", "estimand", "term", "truth", "estimate", "se", "held"]
-    rows = pd.concat([pd.DataFrame(r["rows"], columns=columns).assign(seed=r["seed"], periods=r["periods"]) for r in results])
-    rows["error"] = rows["estimate"] - rows["truth"]
-
-    def one(part: pd.DataFrame) -> pd.Series:
-        by_panel = part.groupby("seed")[["error", "held"]].mean()
-        n, rmse = len(by_panel), np.sqrt((part["error"] ** 2).mean())
-        return pd.Series(
-            {
-                "coverage": part["held"].mean(), "coverage_se": by_panel["held"].std() / np.sqrt(n), "bias": part["error"].mean(),
-                "bias_se": by_panel["error"].std() / np.sqrt(n), "rmse": rmse, "sd_over_rmse": part["se"].mean() / rmse, "panels": n,
-            }
-        )  # fmt: skip
-
-    return rows.groupby(["periods", "by", "estimand", "term", "source"]).apply(one, include_groups=False)
+    """By length, place, estimand and source: :func:`tests.statistical.records.accuracy` of the 90 % interval."""
+    rows = pd.concat([pd.DataFrame(r["rows"], columns=COLUMNS).assign(seed=r["seed"], periods=r["periods"]) for r in results])
+    return rows.groupby(["periods", "by", "estimand", "term", "source"]).apply(accuracy, include_groups=False)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,10 @@ fits the posterior instead and keeps its own files.
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,8 +23,8 @@ from bayes import Panel, StaggeredDiD
 from bayes.did import effects
 from bayes.did.mode import draws_at_mode, posterior_modes
 from bayes.inference.sampling import single_threaded_algebra
+from tests.statistical.records import kept
 
-FOLDER = Path(__file__).resolve().parents[2] / "reports" / "calibration"
 LEVEL = 0.9
 DRAWS = 1000
 REGIONS = 5
@@ -192,17 +190,15 @@ def by_nuts(panels: list[Panel], seeds: list[int]) -> Iterator[Callable]:
 
 def run(name: str, count: int, first_seed: int = 7000, nuts: bool = False) -> list[dict]:
     """Panels with seeds from ``first_seed`` on; those already stored are read."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    path = FOLDER / f"did_{name.replace(' ', '_')}{'_nuts' if nuts else ''}.jsonl"
-    done = {r["seed"]: r for r in map(json.loads, path.read_text().splitlines())} if path.exists() else {}
-    seeds = [seed for seed in range(first_seed, first_seed + count) if seed not in done]
-    simulated = [simulate(DESIGNS[name], seed) for seed in seeds]
-    fits = (by_nuts if nuts else at_modes)([data.panel() for data in simulated], seeds)
-    for seed, data, att in zip(seeds, simulated, fits, strict=True):
-        done[seed] = record(data, seed, att)
-        with path.open("a") as file:
-            file.write(json.dumps(done[seed]) + "\n")
-    return [done[seed] for seed in range(first_seed, first_seed + count)]
+    file = f"did_{name.replace(' ', '_')}{'_nuts' if nuts else ''}"
+
+    def made(seeds: list[int]) -> Iterator[dict]:
+        simulated = [simulate(DESIGNS[name], seed) for seed in seeds]
+        fits = (by_nuts if nuts else at_modes)([data.panel() for data in simulated], seeds)
+        for seed, data, att in zip(seeds, simulated, fits, strict=True):
+            yield record(data, seed, att)
+
+    return kept(file, range(first_seed, first_seed + count), made)
 
 
 def summary(records: list[dict]) -> dict[str, float]:

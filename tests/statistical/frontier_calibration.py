@@ -9,9 +9,7 @@ efficiencies, and squared errors beside those of maximum likelihood by region an
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,8 +18,8 @@ from scipy import stats
 import bayes
 from bayes.frontier.inefficiency import inefficiency_draws
 from bayes.priors import Prior
+from tests.statistical.records import kept
 
-FOLDER = Path(__file__).resolve().parents[2] / "reports" / "calibration"
 UNITS, PERIODS, REGIONS = 30, 11, 3
 RANKS = 99
 """Thinned posterior draws among which the truth is ranked: 0 … 99."""
@@ -141,15 +139,7 @@ def _squares(estimate: np.ndarray, truth: np.ndarray) -> float:
 
 def run(design: str, count: int, first_seed: int = 5000) -> list[dict]:
     """Replicates with seeds from ``first_seed`` on; those already stored are read."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    path = FOLDER / f"frontier_{design}.jsonl"
-    done = {r["seed"]: r for r in map(json.loads, path.read_text().splitlines())} if path.exists() else {}
-    for seed in range(first_seed, first_seed + count):
-        if seed not in done:
-            done[seed] = replicate(design, seed)
-            with path.open("a") as file:
-                file.write(json.dumps(done[seed]) + "\n")
-    return [done[seed] for seed in range(first_seed, first_seed + count)]
+    return kept(f"frontier_{design}", range(first_seed, first_seed + count), lambda todo: (replicate(design, seed) for seed in todo))
 
 
 def summary(records: list[dict]) -> dict[str, float]:

@@ -12,7 +12,6 @@ in the data); ``resampled``, each state gets the whole residual path of a state 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from bayes.did.state import CollapsedPanel
 from bayes.did.unit_algebra import UnitAlgebra
 from bayes.did.unit_scores import ClusterScores, cluster_scores, conditional_posterior, sandwich
 from bayes.inference.sampling import single_threaded_algebra
+from tests.statistical.records import kept
 
 FOLDER = Path(__file__).resolve().parents[2] / "reports" / "interval_width"
 DESIGNS = ("normal", "unequal", "resampled")
@@ -99,17 +99,8 @@ def spreads(collapsed: CollapsedPanel, scalars: dict[str, float], spec, panel) -
 
 def run(design: str, count: int, folder: Path = FOLDER) -> pd.DataFrame:
     """Panels of seeds 0 … count − 1, those on file not again. Columns: seed, model, estimate and its stated spreads."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{design}.jsonl"
-    done = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
-    missing = [s for s in range(count) if s not in {d["seed"] for d in done}]
-    if missing:
-        with file.open("a", encoding="utf-8") as out:
-            for record in _records(design, missing):
-                done.append(record)
-                out.write(json.dumps(record) + "\n")
-                out.flush()
-    rows = [{"seed": d["seed"], "model": m, **d[m]} for d in done if d["seed"] < count for m in (*MODELS, "etwfe")]
+    done = kept(design, range(count), lambda todo: _records(design, todo), folder=folder)
+    rows = [{"seed": d["seed"], "model": m, **d[m]} for d in done for m in (*MODELS, "etwfe")]
     return pd.DataFrame(rows)
 
 

@@ -10,17 +10,16 @@ the place of the treatment, 30 units × 11 periods, seeds 6000 on.
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 import bayes
 from tests.mechanism.panels import mechanism_frame, panel_of
+from tests.statistical.records import accuracy, kept
 
-FOLDER = Path(__file__).resolve().parents[2] / "reports" / "calibration"
+COLUMNS = ["source", "by", "estimand", "term", "truth", "estimate", "se", "held"]
 FIRST_SEED, LEVEL = 5000, 0.9
 UNITS, PERIODS = 60, 10
 SHOWN = ("direct", "driving", "mediator_effect", "indirect", "total")
@@ -59,39 +58,15 @@ def _truth(paths: dict[str, np.ndarray]) -> dict[tuple[str, str], np.ndarray]:
 
 
 def run(count: int, show: bool = False, exposure: bool = False) -> list[dict]:
-    """All stored panels, after adding those that are missing up to ``count``."""
-    name, first = ("mediation_exposure.jsonl", 6000) if exposure else ("mediation.jsonl", FIRST_SEED)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    file = FOLDER / name
-    done = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
-    known = {r["seed"] for r in done}
-    for seed in range(first, first + count):
-        if seed not in known:
-            done.append(replicate(seed, exposure))
-            with file.open("a") as out:
-                out.write(json.dumps(done[-1]) + "\n")
-            if show:
-                print(f"{len(done)} of {count}", flush=True)
-    return done
+    """Panels of the first ``count`` seeds."""
+    name, first = ("mediation_exposure", 6000) if exposure else ("mediation", FIRST_SEED)
+    return kept(name, range(first, first + count), lambda todo: (replicate(seed, exposure) for seed in todo), show=show)
 
 
 def figures(results: list[dict]) -> pd.DataFrame:
-    """By source, place and estimand: coverage of the 90 % interval, bias and its Monte-Carlo error, RMSE, sd over RMSE, panels."""
-    columns = ["source", "by", "estimand", "term", "truth", "estimate", "se", "held"]
-    rows = pd.concat([pd.DataFrame(r["rows"], columns=columns).assign(seed=r["seed"]) for r in results])
-    rows["error"] = rows["estimate"] - rows["truth"]
-
-    def one(part: pd.DataFrame) -> pd.Series:
-        by_panel = part.groupby("seed")[["error", "held"]].mean()
-        n, rmse = len(by_panel), np.sqrt((part["error"] ** 2).mean())
-        return pd.Series(
-            {
-                "coverage": part["held"].mean(), "coverage_se": by_panel["held"].std() / np.sqrt(n), "bias": part["error"].mean(),
-                "bias_se": by_panel["error"].std() / np.sqrt(n), "rmse": rmse, "sd_over_rmse": part["se"].mean() / rmse, "panels": n,
-            }
-        )  # fmt: skip
-
-    return rows.groupby(["by", "estimand", "source"]).apply(one, include_groups=False)
+    """By place, estimand and source: :func:`tests.statistical.records.accuracy` of the 90 % interval."""
+    rows = pd.concat([pd.DataFrame(r["rows"], columns=COLUMNS).assign(seed=r["seed"]) for r in results])
+    return rows.groupby(["by", "estimand", "source"]).apply(accuracy, include_groups=False)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from pathlib import Path
 import bayes
 from tests.frontier.simulate import frontier_panel
 from tests.panels import ROLES, simulated_frame
+from tests.statistical.records import FOLDER
 
-FOLDER = Path(__file__).resolve().parents[2] / "reports" / "calibration"
 SEED = 8000
 FAMILIES = ("did-default", "did-iid", "did-none", "did-complete", "half-normal", "bc92", "true-random-effects")
 _MODELS = {"half-normal": "pooled", "bc92": "bc92", "true-random-effects": "true-random-effects"}

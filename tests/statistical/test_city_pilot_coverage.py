@@ -21,7 +21,7 @@ def test_intervals_of_the_effect_by_region_cover_the_truth_as_often_as_they_say(
     low, high = binom(PANELS, LEVEL).ppf([0.005, 0.995]) / PANELS
     assert table.coverage.drop("all regions").between(low, high).all()
     together = table.loc["all regions"]
-    assert abs(together.coverage - LEVEL) < 3 * together["coverage se"]
+    assert abs(together.coverage - LEVEL) < 3 * together.coverage_se
     assert (table.bias.abs() < 0.001).all()
 
 
