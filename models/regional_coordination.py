@@ -92,21 +92,22 @@ def main() -> None:
     us_growth = measure.beta_convergence(states, "gsp_per_worker", ["log_public_capital_per_worker"], by="region", **sampling)
     us_moves = measure.markov_transitions(states, "gsp_per_worker", classes=4, seed=chosen.seed)
 
-    # 7. Each statement beside what was measured; the states are silent on finance and migration.
-    evidence, measured = [], gap + clubs + matthew + credit.where(term="") + siphon.where(term="") + growth.where(estimand="beta_condition")
-    us_measured = us_gap + us_clubs + us_growth.where(estimand="beta_condition")
-    for of, output, found in ((panel, "gdp", measured), (states, "gsp", us_measured)):
+    # 7. Each statement beside what was measured; the states are silent on finance and migration, and of the causes no sign is stated.
+    stated, tables = bayes.published("regional_coordination"), []
+    finance = [({"estimand": "beta_slope"}, ">", matthew.where(estimand="beta_slope", term="all", source=matthew.frame.source[0]))]
+    finance += [({"estimand": "outflow_share"}, "", c.where(estimand="outflow_share", term="", period=[np.nan])) for c in (credit, siphon)]
+    for of, output, trend, found_clubs, slopes in ((panel, "gdp", gap, clubs, growth), (states, "gsp", us_gap, us_clubs, us_growth)):
         rate = np.expm1(np.log(of.frame.groupby(of.time)[output].sum()).diff().mean())
-        found += bayes.Estimates.from_rows([{"estimand": "growth", "term": "gdp", "estimate": rate}])
-        rows = found.where(period=[np.nan]).frame.replace({"term": CAUSES | {"": "all"}})
-        evidence.append(rows[rows.source != "OLS"].assign(panel=of.name))
-    stated = bayes.published("regional_coordination").frame[["estimand", "term", "note"]]
-    stated = stated.assign(statement=stated.pop("note").str.removeprefix("stated: ").str.partition(";")[0])
-    table = stated.merge(pd.concat(evidence), on=["estimand", "term"], how="left")
-    table["statement"] = table.statement.mask(table.statement.duplicated(), "")
-    table["measure"] = (table.estimand + ", " + table.term.mask(table.term == "all", table.region)).str.strip(", ").str.replace("_", " ")
-    table = table[["statement", "measure", "panel", "estimate", "lower", "upper", "prob_positive"]]
-    print(table.to_string(index=False), end="\n\n")
+        conditions = slopes.where(estimand="beta_condition", source=slopes.frame.source[0])
+        findings = [
+            *(finance if of is panel else []),
+            *(({"term": CAUSES[name]}, "", conditions.where(term=name)) for name in conditions.frame.term),
+            ({"estimand": "growth"}, "", bayes.Estimates.from_rows([{"estimand": "growth", "term": "gdp", "estimate": rate}])),
+            ({"estimand": "sigma_trend"}, ">", trend.where(estimand="sigma_trend")),
+            ({"estimand": "clubs"}, "", found_clubs.where(estimand="clubs")),
+        ]
+        tables.append(bayes.baselines.beside_statements(stated, findings))
+        print(of.name, tables[-1].to_string(index=False), sep="\n", end="\n\n")
 
     # 8. The truth is known where the panel is simulated: slopes, drivers of growth, loans over deposits.
     kept = {"estimand": ["beta_slope", "beta_condition"], "source": [growth.frame.source[0], matthew.frame.source[0]]}
@@ -129,7 +130,7 @@ def main() -> None:
         title="Coordination of regional economies and finance: 30 provinces",
         note=panel.note,
         extra={
-            "What the study states, and what the panels show": ["The US states are real; they lack finance and migration.", table],
+            "What the study states, and what the provinces show": tables[0],
             "Slopes, drivers of growth and credit": recovered,
             "Where coordination stands": lambda width: bayes.plots.tile_map(last, label="coordination degree, last year", width=width),
             "Matthew effect in finance": lambda width: bayes.plots.forest(slopes, outcome="growth on log loans per head", width=width),
@@ -139,6 +140,7 @@ def main() -> None:
         [us_theil, us_gini, us_gap, us_growth, us_clubs, us_moves],
         chosen.out / "regional_coordination_us_states.html",
         title="Coordination of regional economies: 48 US states, 1970–1986 (real data)",
+        extra={"What the study states, and what the states show": tables[1]},
     )
     print(f"Reports: {path}, {us_path}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,7 +86,7 @@ def _chosen(said: pd.DataFrame, conditions: Mapping[str, Any]) -> list[int]:
 
 
 def _statement(note: str) -> str:
-    return note.removeprefix("stated: ").split("; no figure printed")[0]
+    return re.sub(r"; no (single )?figure printed$", "", note.removeprefix("stated: "))
 
 
 def _cells(row: dict[str, Any], claim: str, with_source: bool) -> dict[str, str]:
