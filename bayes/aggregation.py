@@ -12,6 +12,7 @@ from scipy import sparse
 
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
+from bayes.validation import one_of
 
 AGGREGATIONS = ("all", "region", "unit", "period", "region:period", "unit:period")
 
@@ -68,8 +69,7 @@ def group_rows(by: str, index: RowIndex, data: Labels, weights: np.ndarray | Non
 
     Raises :class:`SpecificationError` on an unknown word, and on weights of another length, negative, or zero throughout a group.
     """
-    if by not in AGGREGATIONS:
-        raise SpecificationError(f"by={by!r} does not exist. Choose one of: {', '.join(AGGREGATIONS)}.")
+    one_of("by", by, AGGREGATIONS)
     n = index.unit.size
     rows = np.arange(n) if chosen is None else np.flatnonzero(chosen)
     parts = () if by == "all" else tuple(by.split(":"))

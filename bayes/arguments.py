@@ -13,6 +13,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bayes.errors import RowsOnDiskError, SpecificationError
 
@@ -31,11 +32,19 @@ _WORDS = {
     "float": "a finite number",
     "Path": "a path",
     "np.ndarray": "an array of numbers",
+    "pd.Series": "a pandas Series",
     "Executor": "a dask.distributed.Client",
     "None": "None",
     "Estimates": "bayes.Estimates (a fit gives them with .att(), a measure returns them)",
 }
-_IN_LISTS = {"str": "columns or other names", "int": "whole numbers", "float": "numbers", "Estimates": "bayes.Estimates", "None": "None"}
+_IN_LISTS = {
+    "str": "columns or other names",
+    "int": "whole numbers",
+    "float": "numbers",
+    "Estimates": "bayes.Estimates",
+    "None": "None",
+    "Any": "anything",
+}
 
 
 def checked[**P, R](function: Callable[P, R]) -> Callable[P, R]:
@@ -162,6 +171,7 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
     "Path": lambda v: isinstance(v, os.PathLike),
     "None": lambda v: v is None,
     "np.ndarray": lambda v: _is_array(v),
+    "pd.Series": lambda v: isinstance(v, pd.Series),
     "Executor": lambda v: callable(getattr(v, "submit", None)) and callable(getattr(v, "gather", None)),
 }
 

@@ -20,6 +20,7 @@ from bayes.mechanism.wording import words_for
 from bayes.panel import Panel
 from bayes.priors import MEDIATION_PRIORS, Prior, resolve
 from bayes.specification import from_plain, to_plain
+from bayes.validation import one_of
 
 _CHOICES = {
     "pooling": POOLINGS,
@@ -110,8 +111,7 @@ class Mediation:
         if len(set(named)) < len(named):
             raise SpecificationError("Outcome, mediators, covariates and exposure must be different columns, each named once.")
         for name, allowed in _CHOICES.items():
-            if not isinstance(getattr(self, name), str) or getattr(self, name) not in allowed:
-                raise SpecificationError(f"{name}={getattr(self, name)!r} does not exist. Choose one of {', '.join(allowed)}.")
+            one_of(name, getattr(self, name), allowed)
         if not isinstance(self.anticipation, int) or isinstance(self.anticipation, bool) or self.anticipation < 0:
             raise SpecificationError(f"anticipation must be a whole number of periods ≥ 0, got {self.anticipation!r}.")
         if self.exposure is not None and self.anticipation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -269,9 +269,9 @@ def timing_from_treatment(frame: pd.DataFrame, unit: str, time: str, treated: st
     return frame.assign(**{name: first.to_numpy()}), name
 
 
-def one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
-    """The word that an option takes. Raises :class:`SpecificationError` listing the words allowed."""
-    if not isinstance(value, str) or value not in tuple(allowed):
+def one_of(name: str, value: Any, allowed: Iterable[str | None]) -> Any:
+    """The word that an option takes, or None where that is allowed. Raises :class:`SpecificationError` listing the words."""
+    if not isinstance(value, str | None) or value not in tuple(allowed):
         raise SpecificationError(f"{name}={value!r} does not exist. Choose one of: {', '.join(map(repr, allowed))}.")
     return value
 

@@ -251,8 +251,8 @@ def test_impossible_specifications_are_refused(arguments, words):
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ({"pooling": "some"}, "partial, complete, none"),
-        ({"errors": "ma1"}, "ar1, iid"),
+        ({"pooling": "some"}, "'partial', 'complete', 'none'"),
+        ({"errors": "ma1"}, "'ar1', 'iid'"),
         ({"anticipation": -1}, "whole number"),
         ({"correlation_concentration": 0}, "positive number"),
         ({"priors": {"region_sd": 1.0}}, "driving_sd"),
@@ -300,7 +300,7 @@ def test_missing_values_columns_and_timing_are_refused():
 
 
 def test_tables_refuse_unknown_words(made_up):
-    with pytest.raises(SpecificationError, match="all, region"):
+    with pytest.raises(SpecificationError, match="'all', 'region'"):
         made_up.effects("country")
     with pytest.raises(SpecificationError, match="'rows' or 'panel'"):
         made_up.effects(weights="population")

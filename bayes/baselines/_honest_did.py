@@ -13,6 +13,7 @@ from bayes.did.given_event_study import GivenEventStudy, effect_rows, read_event
 from bayes.did.trend_violations import checked_multiples, variant_words
 from bayes.errors import MissingExtraError, SpecificationError
 from bayes.estimates import Estimates
+from bayes.validation import one_of
 
 RESTRICTIONS = {"relative-magnitudes": "relative magnitudes", "smoothness": "smoothness"}
 _METHODS = {"relative-magnitudes": "C-LF", "smoothness": "FLCI"}
@@ -75,8 +76,7 @@ def honest_did(
     ----------
     Rambachan & Roth (2023), A more credible approach to parallel trends, Review of Economic Studies 90(5).
     """
-    if restriction not in RESTRICTIONS:
-        raise SpecificationError(f"restriction={restriction!r} does not exist. Choose one of: {', '.join(RESTRICTIONS)}.")
+    one_of("restriction", restriction, RESTRICTIONS)
     if not 0 < level < 1:
         raise SpecificationError(f"level must lie between 0 and 1, got {level!r}.")
     study = read_event_study(estimates, covariance, event_times, reference)

@@ -13,6 +13,7 @@ from bayes.baselines._sample import Sample, make_sample
 from bayes.errors import BaselineWarning, NoComparisonError, SpecificationError, warn_user
 from bayes.estimates import Estimates
 from bayes.panel import Panel
+from bayes.validation import one_of
 
 WEIGHTS = ("rademacher", "webb", "mammen")
 
@@ -61,8 +62,7 @@ def wild_bootstrap(
     Cameron, Gelbach & Miller (2008), Review of Economics and Statistics 90(3); Roodman, MacKinnon, Nielsen & Webb (2019), Stata Journal
     19(1).
     """
-    if multipliers not in WEIGHTS:
-        raise SpecificationError(f"multipliers={multipliers!r} does not exist. Choose one of {', '.join(WEIGHTS)}.")
+    one_of("multipliers", multipliers, WEIGHTS)
     if not isinstance(replications, int) or isinstance(replications, bool) or replications < 99:
         raise SpecificationError(f"replications must be a whole number of at least 99, got {replications!r}.")
     if panel.first_treated is None:

@@ -13,6 +13,7 @@ from bayes.baselines import _normal_hierarchy as hierarchy
 from bayes.errors import SpecificationError
 from bayes.estimates import COLUMNS, KEYS, Estimates
 from bayes.priors import Prior
+from bayes.validation import one_of
 
 _ACROSS = ("region", "unit", "source")
 _FAMILIES = ("HalfNormal", "HalfStudentT", "Exponential")
@@ -199,8 +200,7 @@ def _name(row: Mapping[str, Any]) -> str:
 def _check(estimates: Estimates, across: str, draws: int, level: float) -> None:
     if not isinstance(estimates, Estimates):
         raise SpecificationError(f"pool takes bayes.Estimates, got {type(estimates).__name__}. Give bayes.published(…).")
-    if across not in _ACROSS:
-        raise SpecificationError(f"across={across!r} does not exist. Choose one of {', '.join(_ACROSS)}.")
+    one_of("across", across, _ACROSS)
     if not isinstance(draws, int) or isinstance(draws, bool) or draws < 1:
         raise SpecificationError(f"draws must be a whole number ≥ 1, got {draws!r}.")
     if not 0 < level < 1:

@@ -18,6 +18,7 @@ from bayes.baselines.published_estimates import facts_path, printed_text
 from bayes.errors import DataError, DatasetError, SpecificationError
 from bayes.estimates import COLUMNS, KEYS, Estimates
 from bayes.reporting.tables import Table
+from bayes.validation import one_of
 
 _SHOWN = ("check", "place", "printed", "arithmetic", "verdict")
 _WHICH = {"findings": CONTRADICTED, "remarks": OPEN, "holds": HOLDS}
@@ -58,11 +59,8 @@ class AuditReport:
 
     def table(self, which: str = "findings") -> pd.DataFrame:
         """Cells of text of ``findings``, ``remarks``, ``holds`` or ``all``."""
-        if which == "all":
-            return self.checks.copy()
-        if which not in _WHICH:
-            raise SpecificationError(f"which={which!r} does not exist. Choose one of {', '.join((*_WHICH, 'all'))}.")
-        return self._rows(which)
+        one_of("which", which, (*_WHICH, "all"))
+        return self.checks.copy() if which == "all" else self._rows(which)
 
     def as_table(self, which: str = "findings") -> Table:
         """The same with title and notes, ready for HTML, Markdown and text."""

@@ -93,8 +93,8 @@ class DiDFit(Fit):
         return self._aggregate(self._unpooled_draws, by, estimand, level, weights, False, "Bayes, no pooling")
 
     def cluster_robust(
-        self, by: str = "simple", estimand: str = "att_population", cluster: str | Mapping[Any, Any] = "unit", level: float = 0.95,
-        weights: str | None = None, small_sample: str = "leave-one-out",
+        self, by: str = "simple", estimand: str = "att_population", cluster: str | Mapping[Any, Any] | pd.Series = "unit",
+        level: float = 0.95, weights: str | None = None, small_sample: str = "leave-one-out",
     ) -> Estimates:  # fmt: skip
         """The rows of :meth:`att` with the spread that whole clusters show, whatever the errors within them are like.
 
@@ -131,7 +131,9 @@ class DiDFit(Fit):
         """
         return robust.cluster_robust_of(self, by, estimand, cluster, level, weights, small_sample)
 
-    def interval_check(self, cluster: str | Mapping[Any, Any] = "unit", level: float = 0.95, weights: str | None = None) -> pd.DataFrame:
+    def interval_check(
+        self, cluster: str | Mapping[Any, Any] | pd.Series = "unit", level: float = 0.95, weights: str | None = None
+    ) -> pd.DataFrame:
         """How wide the interval of the overall effect on the population is, beside four others: flat cells, the two cluster-robust
         posteriors, and the cluster standard error of ETWFE (by diff-diff). ``sd_ratio`` is the posterior sd over each row's ``se``."""
         return robust.interval_check_of(self, cluster, level, weights)
@@ -301,8 +303,8 @@ class DiDFit(Fit):
 
     def variants(
         self, *, trim: float | Sequence[float] | None = None, winsorize: float | Sequence[float] | None = None,
-        drop_region: str | Sequence[str] | None = None, dose: str | list[str] | None = None, first_treated: Any = None, outcome: Any = None,
-        covariates: Any = None, moderators: Any = None, pooling: Any = None, errors: Any = None, unit_effects: Any = None,
+        drop_region: str | Sequence[str | Sequence[str]] | None = None, dose: str | list[str] | None = None, first_treated: Any = None,
+        outcome: Any = None, covariates: Any = None, moderators: Any = None, pooling: Any = None, errors: Any = None, unit_effects: Any = None,
         unit_trends: Any = None, period_effects: Any = None, anticipation: Any = None, likelihood: Any = None, panel: Panel | None = None,
         combine: bool = False, method: str = "mode", by: str = "simple", estimand: str = "att", level: float = 0.95,
         weights: str | None = None, draws: int = 1000, seed: int = 0, executor: Executor | None = None,

@@ -27,6 +27,7 @@ from bayes.panel import Panel
 from bayes.priors import DID_PRIORS, Prior, resolve
 from bayes.scan import ScannedPanel
 from bayes.specification import from_plain, to_plain
+from bayes.validation import one_of
 
 if TYPE_CHECKING:
     from bayes.did.draws_as_outcome import CutPosterior
@@ -146,8 +147,7 @@ class StaggeredDiD:
             if not isinstance(getattr(self, name), bool):
                 raise SpecificationError(f"{name} must be True or False, got {getattr(self, name)!r}.")
         for name, allowed in _CHOICES.items():
-            if not isinstance(getattr(self, name), str) or getattr(self, name) not in allowed:
-                raise SpecificationError(f"{name}={getattr(self, name)!r} does not exist. Choose one of {', '.join(allowed)}.")
+            one_of(name, getattr(self, name), allowed)
         unknown = [] if isinstance(self.pooling, str) else [p for p in self.pooling if p not in COMPONENTS]
         if unknown or (isinstance(self.pooling, str) and self.pooling not in ("none", "complete")):
             raise SpecificationError(f"pooling={self.pooling!r}: use 'none', 'complete', or any of {', '.join(COMPONENTS)}.")

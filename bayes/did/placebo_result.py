@@ -14,7 +14,7 @@ from scipy.stats import norm
 from bayes.arguments import check, checked_methods
 from bayes.did import effects
 from bayes.did.refits import Refit
-from bayes.errors import ConvergenceWarning, SpecificationError, warn_user
+from bayes.errors import ConvergenceWarning, warn_user
 from bayes.estimates import KEYS, Estimates
 from bayes.executors import Executor
 from bayes.panel import Panel
@@ -81,8 +81,7 @@ class PlaceboTest:
         ``statistic``: ``estimate``, or ``studentised`` (estimate over its posterior sd). ``centred`` takes off their common mean, the
         actual one included, which keeps the permutation test exact.
         """
-        if statistic not in STATISTICS:
-            raise SpecificationError(f"statistic={statistic!r} does not exist. Choose one of {', '.join(STATISTICS)}.")
+        one_of("statistic", statistic, STATISTICS)
         own, fake = self.actual.frame, self.placebo.frame
         actual, placebo = own.estimate.to_numpy(float), fake.estimate.to_numpy(float).reshape(self.n, -1)
         if statistic == "studentised":

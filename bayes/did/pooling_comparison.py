@@ -20,7 +20,7 @@ from bayes.did.quick_mode import mode_of
 from bayes.errors import SpecificationError
 from bayes.panel import Panel
 from bayes.progress import counted
-from bayes.validation import whole_number
+from bayes.validation import one_of, whole_number
 
 if TYPE_CHECKING:
     from bayes.did.model import StaggeredDiD
@@ -116,8 +116,7 @@ def compare_pooling(
     """
     import arviz_stats as az
 
-    if method not in _METHODS:
-        raise SpecificationError(f"method={method!r} does not exist. Choose one of {', '.join(_METHODS)}.")
+    one_of("method", method, _METHODS)
     refuse_extensions(model, "A comparison of poolings", allowed=("dose", "moderators"))
     whole_number("draws", draws)
     specs = _specs(model, poolings)

@@ -18,6 +18,7 @@ from bayes.did.violation_response import headline, linear_effects
 from bayes.errors import MissingColumnError, SpecificationError
 from bayes.estimates import Estimates
 from bayes.inference.sampling import single_threaded_algebra
+from bayes.validation import one_of
 
 if TYPE_CHECKING:
     from bayes.did.fit import DiDFit
@@ -30,7 +31,7 @@ _MAX_NUMBERS = 400_000_000
 
 
 def cluster_robust_of(
-    fit: DiDFit, by: str, estimand: str, cluster: str | Mapping[Any, Any], level: float, weights: str | None, small_sample: str
+    fit: DiDFit, by: str, estimand: str, cluster: str | Mapping[Any, Any] | pd.Series, level: float, weights: str | None, small_sample: str
 ) -> Estimates:
     """What :meth:`bayes.did.fit.DiDFit.cluster_robust` does."""
     refuse_extensions(fit.model, "The cluster-robust posterior", allowed=("dose", "moderators"))
@@ -39,8 +40,7 @@ def cluster_robust_of(
             f"estimand={estimand!r} has no cluster-robust posterior: units' own deviations are integrated out of the scores. Choose "
             f"{' or '.join(ESTIMANDS)}."
         )
-    if small_sample not in CORRECTIONS:
-        raise SpecificationError(f"small_sample={small_sample!r} does not exist. Choose one of {', '.join(CORRECTIONS)}.")
+    one_of("small_sample", small_sample, CORRECTIONS)
     name, codes = cluster_codes(fit, cluster)
     table, on_cells = headline(fit, by, estimand, level, weights), linear_effects(fit, by, estimand, weights).cells
     found, inside = _cell_sandwich(fit, codes, small_sample), _clusters_in_cells(fit, codes)
@@ -59,7 +59,7 @@ def cluster_robust_of(
     return replace(out, frame=out.frame.assign(interval=np.where(known, "equal-tailed, cluster-robust posterior", "")))
 
 
-def cluster_codes(fit: DiDFit, cluster: str | Mapping[Any, Any]) -> tuple[str, np.ndarray]:
+def cluster_codes(fit: DiDFit, cluster: str | Mapping[Any, Any] | pd.Series) -> tuple[str, np.ndarray]:
     """Name of the clusters and the number of each unit's.
 
     Raises :class:`MissingColumnError` for a column that is not there and :class:`SpecificationError` for clusters that split or miss units.
@@ -207,7 +207,7 @@ def _notes(before: pd.Series, reasons: list[str], remarks: list[list[str]]) -> l
 # ── table of widths ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def interval_check_of(fit: DiDFit, cluster: str | Mapping[Any, Any], level: float, weights: str | None) -> pd.DataFrame:
+def interval_check_of(fit: DiDFit, cluster: str | Mapping[Any, Any] | pd.Series, level: float, weights: str | None) -> pd.DataFrame:
     """What :meth:`bayes.did.fit.DiDFit.interval_check` does."""
     estimand = "att_population"
     tables = [fit.att("simple", estimand, level, weights), fit.unpooled("simple", estimand, level, weights)]
@@ -217,7 +217,7 @@ def interval_check_of(fit: DiDFit, cluster: str | Mapping[Any, Any], level: floa
     return frame.assign(sd_ratio=tables[0].frame.se.iloc[0] / frame.se)
 
 
-def _etwfe_row(fit: DiDFit, cluster: str | Mapping[Any, Any], level: float, weights: str | None) -> dict[str, Any]:
+def _etwfe_row(fit: DiDFit, cluster: str | Mapping[Any, Any] | pd.Series, level: float, weights: str | None) -> dict[str, Any]:
     """The extended two-way fixed-effects estimate with its cluster standard error, or why there is none."""
     from bayes.baselines import did
 

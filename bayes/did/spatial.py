@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from bayes.errors import SpatialWarning, SpecificationError, warn_user
+from bayes.validation import one_of
 
 Neighbours = Mapping[Any, Iterable[Any] | Mapping[Any, float]] | pd.DataFrame
 """Who is whose neighbour: a mapping unit → neighbours (or → neighbour: weight), or a table with units in rows and columns."""
@@ -44,8 +45,7 @@ def spatial_weights(
     SpatialWarning
         Neighbours that were left out, and units without any.
     """
-    if outside not in OUTSIDE:
-        raise SpecificationError(f"outside={outside!r} does not exist. Choose one of {', '.join(OUTSIDE)}.")
+    one_of("outside", outside, OUTSIDE)
     place = {u: i for i, u in enumerate(units)}
     named = _as_mapping(neighbours)
     missing = [u for u in place if u not in named]

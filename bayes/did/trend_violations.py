@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from bayes.errors import SpecificationError
+from bayes.validation import one_of
 
 PRIORS = ("second-difference", "ar1")
 """``second-difference``: the slope of the violation is a random walk, smooth drifts that go on after treatment. ``ar1``: the treated
@@ -32,12 +33,11 @@ def violation_covariance(steps: np.ndarray, prior: str, autocorrelation: float =
     ``second-difference``: independent unit changes of slope in every period, and a unit-variance slope at the reference period that
     passes through δ = 0 there. ``ar1``: δ_s = γ_s − γ_0 with γ a stationary AR(1) of unit variance.
     """
+    one_of("prior", prior, PRIORS)
     s = np.asarray(steps, dtype=float)
     if prior == "ar1":
         apart = np.abs(s[:, None] - s)
         return autocorrelation**apart - autocorrelation ** np.abs(s)[:, None] - autocorrelation ** np.abs(s) + 1.0
-    if prior != "second-difference":
-        raise SpecificationError(f"prior={prior!r} does not exist. Choose one of: {', '.join(PRIORS)}.")
     same_side = np.sign(s)[:, None] == np.sign(s)
     size = np.abs(s)
     changes = np.arange(1, int(size.max(initial=1)) + 1)
@@ -162,8 +162,7 @@ def checked_multiples(max_violation: float | Sequence[float]) -> np.ndarray:
 
 def checked_prior(prior: str, scale: float | None, autocorrelation: float, probability: float) -> None:
     """Raises :class:`SpecificationError` on words and numbers that :func:`violation_covariance` and the breakdown cannot use."""
-    if prior not in PRIORS:
-        raise SpecificationError(f"prior={prior!r} does not exist. Choose one of: {', '.join(PRIORS)}.")
+    one_of("prior", prior, PRIORS)
     if scale is not None and not (isinstance(scale, int | float | np.number) and 0 < scale <= _LARGEST):
         raise SpecificationError(
             f"scale must be a positive number in units of the outcome, or None to learn it from the leads, got {scale!r}."

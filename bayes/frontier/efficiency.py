@@ -26,6 +26,7 @@ from bayes.frontier.inefficiency import (
 )
 from bayes.frontier.likelihood import Parameters
 from bayes.ranking import Ranks, rank_draws, ranks_of
+from bayes.validation import one_of
 
 if TYPE_CHECKING:
     from bayes.frontier.model import StochasticFrontier
@@ -81,8 +82,7 @@ def efficiency_draws(
     seed: int = 0,
 ) -> np.ndarray:  # fmt: skip
     """Mean efficiency of each group in each draw, shape (groups, draws). Raises as :func:`mean_efficiency`."""
-    if estimator not in ESTIMATORS:
-        raise SpecificationError(f"estimator={estimator!r} does not exist. Choose one of: {', '.join(ESTIMATORS)}.")
+    one_of("estimator", estimator, ESTIMATORS)
     require_component(spec, component)
     rng = np.random.default_rng(seed)
 

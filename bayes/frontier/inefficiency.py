@@ -22,6 +22,7 @@ from bayes.frontier.densities import TruncatedNormal, log_partial_moment
 from bayes.frontier.likelihood import Parameters, residuals, row_parameters
 from bayes.frontier.normal import HALF_LOG_2PI, inverse_mills, log_mills
 from bayes.frontier.support import SHARED, WITH_UNIT_EFFECTS
+from bayes.validation import one_of
 
 if TYPE_CHECKING:
     from bayes.frontier.model import StochasticFrontier
@@ -139,8 +140,7 @@ def inefficiency_draws(
 
 def require_component(spec: StochasticFrontier, component: str) -> None:
     """Raise :class:`SpecificationError` on a component that the model does not have."""
-    if component not in COMPONENTS:
-        raise SpecificationError(f"component={component!r} does not exist. Choose one of: {', '.join(COMPONENTS)}.")
+    one_of("component", component, COMPONENTS)
     if component != "overall" and spec.model != "four-component":
         raise SpecificationError(
             f"component={component!r} needs model='four-component': model={spec.model!r} has one inefficiency. Ask for component='overall'."

@@ -18,6 +18,7 @@ from bayes.frontier.technology import TIME
 from bayes.panel import Panel
 from bayes.priors import FRONTIER_PRIORS, Prior, resolve
 from bayes.specification import from_plain, to_plain
+from bayes.validation import one_of
 
 if TYPE_CHECKING:
     from bayes.frontier.fit import FrontierFit
@@ -124,8 +125,7 @@ class StochasticFrontier:
         if not self.inputs:
             raise SpecificationError("inputs is empty: a frontier needs at least one input.")
         for name, allowed in _CHOICES.items():
-            if not isinstance(getattr(self, name), str) or getattr(self, name) not in allowed:
-                raise SpecificationError(f"{name}={getattr(self, name)!r} does not exist. Choose one of: {', '.join(allowed)}.")
+            one_of(name, getattr(self, name), allowed)
         self._check_columns()
         object.__setattr__(self, "pooling", _pooling(self.pooling))
         if not isinstance(self.median_efficiency, float | int) or not 0 < self.median_efficiency < 1:

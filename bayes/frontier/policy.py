@@ -24,6 +24,7 @@ from bayes.frontier.inefficiency import WeightedNormal, expected_inefficiency, i
 from bayes.frontier.likelihood import Parameters, row_parameters
 from bayes.frontier.productivity import PARTS, log_changes, row_changes, warn_of_model
 from bayes.panel import Panel
+from bayes.validation import one_of
 
 if TYPE_CHECKING:
     from bayes.frontier.model import StochasticFrontier
@@ -139,8 +140,7 @@ def outcome_draws(p: Parameters, spec: StochasticFrontier, data: FrontierData, o
 
     Raises :class:`SpecificationError` on another word, and as :func:`bayes.frontier.productivity.productivity_change`; warns as it does.
     """
-    if outcome not in OUTCOMES:
-        raise SpecificationError(f"outcome={outcome!r} does not exist. Choose one of: {', '.join(OUTCOMES)}.")
+    one_of("outcome", outcome, OUTCOMES)
     if outcome == "log_efficiency":
         return -inefficiency_draws(p, spec, data, seed)
     variables, changes = scale_variables(spec), row_changes(data)

@@ -19,7 +19,7 @@ from bayes.measure._rows import unit_groups
 from bayes.measure._values import Values, values_of
 from bayes.panel import Panel
 from bayes.progress import counted
-from bayes.validation import whole_number
+from bayes.validation import one_of, whole_number
 
 MERGING = ("phillips-sul-2009", "none")
 FILTERS = (None, "hp")
@@ -71,7 +71,7 @@ def log_t(
 
     Phillips & Sul (2007), Econometrica 75(6), 1771–1855.
     """
-    _check("by", by, GROUPINGS)
+    one_of("by", by, GROUPINGS)
     _number("critical", critical)
     v, y, units, left_out = _balanced(panel, values, discard, filter, smoothing, errors, level)
     rows, draws = [], []
@@ -135,7 +135,7 @@ def convergence_clubs(
 
     Phillips & Sul (2007), Econometrica 75(6); merging: Phillips & Sul (2009), Journal of Applied Econometrics 24(7).
     """
-    _check("merge", merge, MERGING)
+    one_of("merge", merge, MERGING)
     if increase is not None and not _number("increase", increase) > 0:
         raise SpecificationError(f"increase must be positive, or None to keep c* as it is, got {increase!r}.")
     whole_number("max_draws", max_draws, 1)
@@ -181,11 +181,6 @@ def hodrick_prescott(y: np.ndarray, smoothing: float) -> np.ndarray:
 # ── input ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _check(name: str, value: Any, allowed: tuple) -> None:
-    if value not in allowed:
-        raise SpecificationError(f"{name}={value!r} does not exist. Choose one of: {', '.join(map(str, allowed))}.")
-
-
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
         raise SpecificationError(f"{name} must be a finite number, got {value!r}.")
@@ -207,10 +202,10 @@ def _balanced(
     panel: Panel, values: str | Estimates, discard: float, filter: str | None, smoothing: float, errors: str, level: float
 ) -> tuple[Values, np.ndarray, np.ndarray, int]:
     """Values as (draws, units, periods), filtered where asked, with unit codes and the number of periods left out."""
-    _check("filter", filter, FILTERS)
+    one_of("filter", filter, FILTERS)
     if not 0 < level < 1:
         raise SpecificationError(f"level must lie between 0 and 1, got {level!r}.")
-    _check("errors", errors, ERRORS)
+    one_of("errors", errors, ERRORS)
     v = values_of(panel, values)
     v.require_positive("Transition paths are ratios to the mean over units: give positive values.")
     y, units, periods = v.grid()

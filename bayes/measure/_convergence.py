@@ -17,6 +17,7 @@ from bayes.measure._growth_data import GrowthData, growth_data
 from bayes.measure._growth_model import GrowthModel, build
 from bayes.measure._growth_regression import LeastSquares, half_life, least_squares, speed
 from bayes.panel import Panel
+from bayes.validation import one_of
 
 GROUPINGS = ("all", "region")
 FORMS = ("cross-section", "panel")
@@ -100,8 +101,7 @@ def beta_convergence(
     Barro & Sala-i-Martin (1992), Journal of Political Economy 100(2); Islam (1995), Quarterly Journal of Economics 110(4).
     """
     for name, value, allowed in (("by", by, GROUPINGS), ("form", form, FORMS)):
-        if value not in allowed:
-            raise SpecificationError(f"{name}={value!r} does not exist. Choose one of: {', '.join(allowed)}.")
+        one_of(name, value, allowed)
     if not 0 < level < 1:
         raise SpecificationError(f"level must lie between 0 and 1, got {level!r}.")
     if growth is not None and form != "panel":

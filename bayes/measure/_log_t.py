@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayes.errors import SpecificationError
+from bayes.validation import one_of
 
 ERRORS = ("phillips-sul", "andrews")
 FEWEST = 5
@@ -70,8 +71,7 @@ def log_t_regression(variance: np.ndarray, left_out: int, errors: str = "phillip
 
     ``errors``: see :func:`long_run_variance`.
     """
-    if errors not in ERRORS:
-        raise SpecificationError(f"errors={errors!r} does not exist. Choose one of: {', '.join(ERRORS)}.")
+    one_of("errors", errors, ERRORS)
     n_periods = variance.shape[1]
     log_t = np.log(np.arange(left_out + 1, n_periods + 1))
     usable = (variance[:, :1] > _NOTHING) & (variance[:, left_out:] > _NOTHING).all(axis=1, keepdims=True)

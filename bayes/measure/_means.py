@@ -11,6 +11,7 @@ import numpy as np
 from bayes.aggregation import RowIndex, group_rows
 from bayes.errors import SpecificationError
 from bayes.panel import Panel
+from bayes.validation import one_of
 
 KINDS = ("arithmetic", "geometric")
 
@@ -47,8 +48,7 @@ def group_means(
 
     Raises :class:`SpecificationError` on an unknown word, and for a geometric mean of values that are not positive.
     """
-    if kind not in KINDS:
-        raise SpecificationError(f"kind={kind!r} does not exist. Choose one of: {', '.join(KINDS)}.")
+    one_of("kind", kind, KINDS)
     values = np.atleast_2d(values)
     rows = np.arange(panel.n_rows) if rows is None else rows
     unit = panel.unit_codes[rows]

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from bayes.arguments import checked
-from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.measure._rows import unit_groups
 from bayes.measure._values import estimates_by_draw, values_of
 from bayes.panel import Panel
-from bayes.validation import whole_number
+from bayes.validation import one_of, whole_number
 
 CONVENTION = "a falling dispersion over units, sigma_trend below 0, is σ-convergence"
 MEASURES = ("sd", "cv")
@@ -63,8 +62,7 @@ def sigma_convergence(
     Barro & Sala-i-Martin (1992), Journal of Political Economy 100(2).
     """
     for name, value, allowed in (("by", by, GROUPINGS), ("measure", measure, MEASURES), ("trend", trend, TRENDS)):
-        if value not in allowed:
-            raise SpecificationError(f"{name}={value!r} does not exist. Choose one of: {', '.join(allowed)}.")
+        one_of(name, value, allowed)
     replicates, seed = whole_number("replicates", replicates, 2), whole_number("seed", seed, 0)
     v = values_of(panel, values)
     in_logs = log and measure == "sd"

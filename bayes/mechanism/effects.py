@@ -14,6 +14,7 @@ import xarray as xr
 from bayes.errors import SpecificationError
 from bayes.estimates import Estimates
 from bayes.mechanism.wording import TREATMENT, Wording, words_for
+from bayes.validation import one_of
 
 AGGREGATIONS = ("all", "region")
 ESTIMANDS = ("direct", "driving", "mediator_effect", "indirect", "total", "share")
@@ -60,8 +61,7 @@ def effect_table(
     Raises :class:`SpecificationError` on unknown words.
     """
     wording = words_for(exposure)
-    if by not in AGGREGATIONS:
-        raise SpecificationError(f"by={by!r} does not exist. Choose one of: {', '.join(AGGREGATIONS)}.")
+    one_of("by", by, AGGREGATIONS)
     if weights not in ("rows", "panel"):
         raise SpecificationError(f"weights must be 'rows' or 'panel', got {weights!r}.")
     words = wording.rows if weights == "rows" else wording.weights

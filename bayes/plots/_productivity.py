@@ -13,6 +13,7 @@ from bayes.errors import SpecificationError
 from bayes.plots import _dots as d
 from bayes.plots import _panels as p
 from bayes.plots import _style as s
+from bayes.validation import one_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,8 +69,8 @@ def productivity(
         cumulative changes together; or more than 40 panels.
     """
     for name, value, words in (("part", part, tuple(PARTS)), ("scale", scale, ("percent", "index"))):
-        if value is not None and value not in words:
-            raise SpecificationError(f"{name}={value!r} does not exist. Choose one of: {', '.join(words)}.")
+        if value is not None:
+            one_of(name, value, words)
     given = s.sources_of(estimates)
     several = len(given) > 1 and any(frame["period"].notna().any() for _, frame, _ in given)
     sources = [(name, _parts_of(frame, part or ("total" if several else None))) for name, frame, _ in given]

@@ -315,7 +315,7 @@ def test_report_is_shown_and_written():
     assert "285 × 14" in report.as_table().markdown()
     assert len(report.table("all")) == 27
     assert len(report.table("holds")) == 19
-    with pytest.raises(SpecificationError, match="findings, remarks, holds, all"):
+    with pytest.raises(SpecificationError, match="'findings', 'remarks', 'holds', 'all'"):
         report.table("bad")
 
 

@@ -120,7 +120,7 @@ def test_a_coarser_cluster_brings_its_own_covariance(studies):
 
 
 BAD = {
-    "relative-magnitudes, smoothness": {"restriction": "bounded"},
+    "'relative-magnitudes', 'smoothness'": {"restriction": "bounded"},
     "level": {"level": 0},
     "max_violation": {"max_violation": -1.0},
     "needs a lead": {"estimates": ESTIMATES[2:], "covariance": COVARIANCE[2:, 2:], "event_times": EVENTS[2:]},

@@ -84,7 +84,7 @@ def test_periods_without_comparison_are_left_out_as_in_etwfe():
 
 
 def test_bad_input_is_named(tiny_panel):
-    with pytest.raises(SpecificationError, match="rademacher, webb, mammen"):
+    with pytest.raises(SpecificationError, match="'rademacher', 'webb', 'mammen'"):
         wild_bootstrap(tiny_panel, "y", multipliers="normal")
     with pytest.raises(SpecificationError, match="at least 99"):
         wild_bootstrap(tiny_panel, "y", replications=10)

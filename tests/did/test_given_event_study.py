@@ -153,7 +153,7 @@ BAD = {
     "positive sum": {"weights": {0: 0.0}},
     "level": {"level": 95},
     "max_violation": {"max_violation": -1},
-    "second-difference, ar1": {"prior": "walk"},
+    "'second-difference', 'ar1'": {"prior": "walk"},
 }
 
 

@@ -119,7 +119,7 @@ def test_names_of_poolings():
 
 def test_misuse_is_refused_in_words(panel):
     model = bayes.StaggeredDiD("y")
-    with pytest.raises(SpecificationError, match=r"method='vi' does not exist\. Choose one of mode, nuts"):
+    with pytest.raises(SpecificationError, match=r"method='vi' does not exist\. Choose one of: 'mode', 'nuts'"):
         bayes.compare_pooling(panel, model, method="vi")
     with pytest.raises(SpecificationError, match="two poolings or more"):
         bayes.compare_pooling(panel, model, [model.pooling])

@@ -192,7 +192,7 @@ def test_what_limits_the_spread_is_said():
 def test_bad_input_names_the_place(fit):
     with pytest.raises(SpecificationError, match="att_population"):
         fit.cluster_robust(estimand="att")
-    with pytest.raises(SpecificationError, match="leave-one-out, none"):
+    with pytest.raises(SpecificationError, match="'leave-one-out', 'none'"):
         fit.cluster_robust(small_sample="cr1")
     with pytest.raises(MissingColumnError, match="'state'"):
         fit.cluster_robust(cluster="state")

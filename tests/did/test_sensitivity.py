@@ -323,7 +323,7 @@ def test_a_chosen_scale_and_m_are_one_product(fit):
         ({"max_violation": []}, "max_violation"),
         ({"max_violation": ["large"]}, "max_violation"),
         ({"max_violation": [np.inf]}, "max_violation"),
-        ({"prior": "linear"}, "second-difference, ar1"),
+        ({"prior": "linear"}, "'second-difference', 'ar1'"),
         ({"scale": 0.0}, "scale"),
         ({"scale": "small"}, "scale"),
         ({"autocorrelation": 1.0}, "autocorrelation"),

@@ -71,7 +71,7 @@ def test_units_without_neighbours_and_neighbours_outside_are_named():
     with pytest.warns(SpatialWarning, match=r"left out \(z\)"):
         left = spatial_weights(["a", "b"], {"a": ["b", "z"], "b": ["a"], "q": ["a"]}, outside="leave-out")
     np.testing.assert_array_equal(left.toarray(), [[0, 1], [1, 0]])
-    with pytest.raises(SpecificationError, match="refuse, leave-out"):
+    with pytest.raises(SpecificationError, match="'refuse', 'leave-out'"):
         spatial_weights(["a"], {"a": []}, outside="drop")
 
 

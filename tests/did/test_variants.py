@@ -259,7 +259,7 @@ BAD = {
     "nothing": ({}, "Nothing to vary"),
     "trim too much": ({"trim": 0.5}, "trim is the share"),
     "trim nothing": ({"trim": 0.0}, "trim is the share"),
-    "trim text": ({"trim": "10 %"}, "trim is the share"),
+    "trim text": ({"trim": "10 %"}, "trim must be a finite number"),
     "winsorize too much": ({"winsorize": [0.1, 0.7]}, "winsorize is the share"),
     "unknown region": ({"drop_region": "East"}, r"Unknown region \['East'\].*Centre, North, South"),
     "unknown dates": ({"first_treated": {1999: 2000}}, "neither all first treated periods nor all units"),

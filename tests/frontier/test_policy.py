@@ -188,7 +188,7 @@ def test_log_efficiency_as_outcome_is_minus_inefficiency():
     data = data_of(spec, gaps=True)
     p = made_up_draws(spec, data)
     np.testing.assert_array_equal(outcome_draws(p, spec, data, "log_efficiency", 3), -ie.inefficiency_draws(p, spec, data, 3))
-    with pytest.raises(SpecificationError, match="log_efficiency, log_tfp"):
+    with pytest.raises(SpecificationError, match="'log_efficiency', 'log_tfp'"):
         outcome_draws(p, spec, data, "efficiency", 3)
 
 

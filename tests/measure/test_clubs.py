@@ -302,7 +302,7 @@ def test_the_filter_solves_its_equations():
     ("options", "words"),
     [
         ({"discard": 0.0}, "between 0 and 1"), ({"discard": 0.9}, "keeps 3"), ({"discard": 0.01}, "leaves out 0"),
-        ({"errors": "white"}, "phillips-sul, andrews"), ({"filter": "bk"}, "hp"), ({"filter": "hp", "smoothing": 0.0}, "smoothing"),
+        ({"errors": "white"}, "'phillips-sul', 'andrews'"), ({"filter": "bk"}, "hp"), ({"filter": "hp", "smoothing": 0.0}, "smoothing"),
         ({"level": 1.0}, "between 0 and 1"), ({"critical": "5 %"}, "critical must be a finite number"),
     ],
 )  # fmt: skip

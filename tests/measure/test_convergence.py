@@ -316,7 +316,7 @@ def test_efficiencies_that_are_independent_over_time_are_refused(panel, no_sampl
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"by": "unit"}, "all, region"), ({"form": "pooled"}, "cross-section, panel"), ({"level": 0}, "between 0 and 1"),
+        ({"by": "unit"}, "'all', 'region'"), ({"form": "pooled"}, "'cross-section', 'panel'"), ({"level": 0}, "between 0 and 1"),
         ({"growth": "y"}, "form='panel'"), ({"horizon": 9}, "1 to 4"), ({"horizon": 1.5}, "whole number"),
         ({"conditional_on": "z"}, "list"),
         ({"conditional_on": ["z", "z"]}, "twice"), ({"priors": {"beta": 1.0}}, "beta"), ({"priors": 3}, "mapping"),

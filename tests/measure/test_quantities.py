@@ -117,7 +117,7 @@ def test_means_of_nothing():
     assert np.isnan(found.values[0, 0])
     assert found.used[0] == 0
     assert found.note(0) == "arithmetic mean; 3 of 3 scores have no value and are left out"
-    for options, message in (({"kind": "harmonic"}, "arithmetic, geometric"), ({"by": "zone"}, "region")):
+    for options, message in (({"kind": "harmonic"}, "'arithmetic', 'geometric'"), ({"by": "zone"}, "region")):
         with pytest.raises(SpecificationError, match=message):
             group_means(PANEL, values, **{"by": "unit", **options})
     with pytest.raises(SpecificationError, match="positive"):

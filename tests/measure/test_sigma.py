@@ -153,7 +153,12 @@ def test_slope_of_one_period_is_nan():
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"by": "unit"}, "all, region"), ({"measure": "gini"}, "sd, cv"), ({"trend": "no"}, "log, level"), ({"replicates": 1}, "at least 2")],
+    [
+        ({"by": "unit"}, "'all', 'region'"),
+        ({"measure": "gini"}, "'sd', 'cv'"),
+        ({"trend": "no"}, "'log', 'level'"),
+        ({"replicates": 1}, "at least 2"),
+    ],
 )
 def test_unknown_words_are_refused(panel, options, words):
     with pytest.raises(SpecificationError, match=words):
