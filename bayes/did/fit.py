@@ -304,8 +304,9 @@ class DiDFit(Fit):
     def variants(
         self, *, trim: float | Sequence[float] | None = None, winsorize: float | Sequence[float] | None = None,
         drop_region: str | Sequence[str | Sequence[str]] | None = None, dose: str | list[str] | None = None, first_treated: Any = None,
-        outcome: Any = None, covariates: Any = None, moderators: Any = None, pooling: Any = None, errors: Any = None, unit_effects: Any = None,
-        unit_trends: Any = None, period_effects: Any = None, anticipation: Any = None, likelihood: Any = None, panel: Panel | None = None,
+        outcome: Any = None, covariates: Any = None, moderators: Any = None, pooling: Any = None, errors: Any = None,
+        unit_effects: Any = None, unit_trends: Any = None, period_effects: Any = None, anticipation: Any = None, likelihood: Any = None,
+        panel: Panel | None = None,
         combine: bool = False, method: str = "mode", by: str = "simple", estimand: str = "att", level: float = 0.95,
         weights: str | None = None, draws: int = 1000, seed: int = 0, executor: Executor | None = None,
     ) -> Variants:  # fmt: skip
