@@ -29,7 +29,7 @@ class Diagnosis:
     worst : str
         The quantity with the fewest effective draws.
     k_hat, k_hat_limit : float or None
-        Of importance weights, where draws come from a surrogate; R-hat, divergences and energy are then those of its chains.
+        Of importance weights, where draws come from a surrogate; divergences and energy are then those of its chains.
     """
 
     passed: bool

@@ -39,12 +39,13 @@ def _rows(name: str, run: Run) -> Iterator[Result]:
 
 
 def _agreement(name: str, ours: dict, theirs: dict) -> Iterator[Result]:
-    errors = [(a**2 + b**2) ** 0.5 for a, b in zip(ours["mcse"], theirs["mcse"], strict=True)]
-    gaps = [abs(a - b) / e for a, b, e in zip(ours["mean"], theirs["mean"], errors, strict=True)]
-    spreads = [abs(a / b - 1) for a, b in zip(ours["sd"], theirs["sd"], strict=True)]
-    words = f"worst of {len(gaps)} coefficients, scales, means and between-region spreads"
-    yield Result(f"{name}: means", max(gaps), " MCSE", 4, details=words)
-    yield Result(f"{name}: standard deviations", 100 * max(spreads), " %", 5, details=words)
+    """Spreads between five regions have long right tails: two runs of one sampler differ in their sd, which is counted in its own error."""
+    for what, moment in (("means", "mean"), ("standard deviations", "sd")):
+        pairs = zip(ours["names"], ours[moment], theirs[moment], ours[f"mcse_{moment}"], theirs[f"mcse_{moment}"], strict=True)
+        gaps = {label: (abs(a - b) / (e**2 + g**2) ** 0.5, 100 * abs(a / b - 1)) for label, a, b, e, g in pairs}
+        worst, widest = max(gaps, key=lambda k: gaps[k][0]), max(gaps, key=lambda k: gaps[k][1])
+        words = f"worst of {len(gaps)} quantities, {worst}; largest difference {gaps[widest][1]:.1f} % ({widest})"
+        yield Result(f"{name}: {what}", gaps[worst][0], " MCSE", 4, details=words)
 
 
 def fit(rows: int, method: str, draws: int, tune: int, chains: int, seed: int) -> dict:
@@ -60,13 +61,13 @@ def fit(rows: int, method: str, draws: int, tune: int, chains: int, seed: int) -
         warnings.simplefilter("ignore")
         found = spec.fit(panel, seed, method=method, draws=draws, tune=tune, chains=chains, progress=False)
     names = ["technology", "noise_scale", "inefficiency_scale", "technology_mean", "technology_spread", "inefficiency_spread"]
-    table = az.summary(found.posterior[names].reset_coords(drop=True), round_to="none")
+    table = az.summary(found.posterior[names].reset_coords(drop=True), round_to="none", kind="all")
     table = table[table["sd"] > 0]
     diagnosis = found.diagnose()
     return {
         "seconds": took.seconds, "cpu": took.cpu, "peak": peak_bytes(), "method": found.meta["method"], "k_hat": diagnosis.k_hat,
         "effective": found.meta.get("effective_draws"), "draws": draws * chains, "ess": diagnosis.ess_bulk_min,
-        "mean": np.asarray(table["mean"]).tolist(), "sd": np.asarray(table["sd"]).tolist(), "mcse": np.asarray(table["mcse_mean"]).tolist(),
+        "names": table.index.tolist(), **{k: np.asarray(table[k]).tolist() for k in ("mean", "sd", "mcse_mean", "mcse_sd")},
     }  # fmt: skip
 
 

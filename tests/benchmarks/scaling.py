@@ -20,8 +20,9 @@ PARTS = 2_100_000
 
 
 def results(quick: bool) -> Iterator[Result]:
-    yield from _sums(2 if quick else 4)
-    yield from _refits(40 if quick else 200)
+    yield from _sums(2 if quick else 16)
+    yield from _refits(40 if quick else 2000)
+    yield from _replicates(4 if quick else 80)
 
 
 def _sums(parts: int) -> Iterator[Result]:
@@ -53,6 +54,16 @@ def _refits(n: int) -> Iterator[Result]:
     yield from _scaling("placebo refits", runs["whole", 1], runs["whole", 2], runs["half", 1], "refit_seconds")
     same = runs["whole", 0]["p"] == runs["whole", 1]["p"] == runs["whole", 2]["p"]
     yield Result("placebo refits: the same p-value", float(same), "", 1.0, True)
+
+
+def _replicates(n: int) -> Iterator[Result]:
+    sizes = {("whole", 1): n, ("whole", 2): n, ("half", 1): n // 2}
+    runs = {key: job("replicates", module="scaling_jobs", n=size, workers=key[1]).report for key, size in sizes.items()}
+    for key, run in runs.items():
+        where = {1: "1 worker", 2: "2 workers"}[key[1]]
+        yield Result(f"calibration, {sizes[key]} replicates, {where}", run["seconds"], " s", details=_words(run, key[1]))
+    yield from _scaling("calibration", runs["whole", 1], runs["whole", 2], runs["half", 1])
+    yield Result("calibration: the same ranks", float(runs["whole", 1]["ranks"] == runs["whole", 2]["ranks"]), "", 1.0, True)
 
 
 def _words(run: dict[str, Any], workers: int) -> str:

@@ -40,6 +40,16 @@ def refits(n: int, workers: int) -> dict[str, Any]:
     return {**report, "refit_seconds": test.meta["refit_seconds"], "p": float(test.p_values().two_sided.iloc[0])}
 
 
+def replicates(n: int, workers: int) -> dict[str, Any]:
+    """Calibration of a small model: each replicate simulates, samples and compares."""
+    import bayes
+    from tests.statistical.sbc import model_and_panel
+
+    spec, panel = model_and_panel("did-complete")
+    report, result = _on(workers, lambda client: bayes.calibrate(spec, panel, n, seed=1, executor=client, progress=False))
+    return {**report, "ranks": result.ranks.tolist()}
+
+
 def _on(workers: int, work: Callable[[Any], Any]) -> tuple[dict[str, Any], Any]:
     with _client(workers) as client:
         before = _processor_seconds(client)

@@ -30,20 +30,21 @@ def model_and_panel(family: str) -> tuple[bayes.StaggeredDiD | bayes.StochasticF
     return spec, frontier_panel(18, 6, 3, model)
 
 
-def run(family: str, count: int, progress: bool | None = True) -> bayes.CalibrationResult:
+def run(family: str, count: int, progress: bool | None = True, seed: int = SEED) -> bayes.CalibrationResult:
     spec, panel = model_and_panel(family)
-    return bayes.calibrate(spec, panel, count, SEED, resume=FOLDER, progress=progress)
+    return bayes.calibrate(spec, panel, count, seed, resume=FOLDER, progress=progress)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Simulation-based calibration of seven families on synthetic panels.")
     parser.add_argument("family", choices=[*FAMILIES, "all"])
     parser.add_argument("count", type=int)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--figures", type=Path, help="folder for a figure of each family")
     chosen = parser.parse_args()
     os.environ.setdefault("BAYES_CACHE", str(FOLDER))
     for family in FAMILIES if chosen.family == "all" else [chosen.family]:
-        result = run(family, chosen.count)
+        result = run(family, chosen.count, seed=chosen.seed)
         print(f"\n{family}\n{result}\n{result.meta['seconds']:.0f} s", flush=True)
         if chosen.figures is not None:
             bayes.plots.calibration(result, path=chosen.figures / f"{family}.png")
