@@ -44,7 +44,7 @@ class FrontierFit(Fit):
 
     @cached_property
     def _diagnosis(self) -> Diagnosis:
-        """Of a surrogate also k-hat: divergences and energy are then those of its chains, R-hat and effective draws of what weights left."""
+        """Of a surrogate also k-hat: divergences and energy are those of its chains, R-hat and effective draws of what weights left."""
         statistics = self.tree["sample_stats"].to_dataset()
         return diagnose(self.posterior, statistics, self.meta.get("k_hat"), self.meta.get("k_hat_limit"))
 
