@@ -143,7 +143,7 @@ class CrossLagged:
         Returns
         -------
         CrossLaggedFit
-            Also when the diagnostics gate fails; the verdict then heads every table.
+            Also when the diagnostics gate fails; the verdict then heads every comparison and report.
 
         Raises
         ------

@@ -179,7 +179,7 @@ class Mediation:
         Returns
         -------
         MediationFit
-            Also when the diagnostics gate fails; the verdict then heads every table.
+            Also when the diagnostics gate fails; the verdict then heads every comparison and report.
 
         Raises
         ------

@@ -267,7 +267,7 @@ class StaggeredDiD:
         Returns
         -------
         DiDFit
-            Also when the diagnostics gate fails; the verdict then heads every table.
+            Also when the diagnostics gate fails; the verdict then heads every comparison and report.
 
         Warns
         -----

@@ -222,7 +222,7 @@ class StochasticFrontier:
         Returns
         -------
         FrontierFit
-            Also when the diagnostics gate fails; the verdict then heads every table.
+            Also when the diagnostics gate fails; the verdict then heads every comparison and report.
         """
         accept = self.target_accept if target_accept is None else target_accept
         by = chosen_method(self, panel.n_rows, method)
