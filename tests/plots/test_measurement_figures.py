@@ -141,7 +141,7 @@ def test_indices_without_periods_are_points_by_region_on_both_scales():
 
 def test_productivity_refuses_what_it_cannot_draw():
     found = fakes.malmquist(["East"])
-    with pytest.raises(SpecificationError, match=r"part='tfpc' does not exist\. Choose one of: tc, ec, ptec, sec, total"):
+    with pytest.raises(SpecificationError, match=r"part='tfpc' does not exist\. Choose one of: 'tc', 'ec', 'ptec', 'sec', 'total'"):
         plots.productivity(found, part="tfpc")
     with pytest.raises(SpecificationError, match="scale='log' does not exist"):
         plots.productivity(found, scale="log")
