@@ -97,6 +97,12 @@ def _cells(row: dict[str, Any], claim: str, with_source: bool) -> dict[str, str]
     words = ", ".join(part for part in [row["estimand"], *parts, row["source"] if with_source else ""] if part)
     return {
         "Measured here": words.replace("_", " "),
-        "Estimate": estimate_words(row["estimate"], row["lower"], row["upper"]) if known else f"none: {row['note']}",
+        "Estimate": _number(row) if known else f"none: {row['note']}",
         "P(as stated)": f"{chance:.2f}" if claim and known and pd.notna(chance) else "",
     }
+
+
+def _number(row: dict[str, Any]) -> str:
+    """With its interval; a count, such as a number of clubs, without decimals."""
+    count = pd.isna(row["lower"]) and float(row["estimate"]).is_integer()
+    return f"{row['estimate']:.0f}" if count else estimate_words(row["estimate"], row["lower"], row["upper"])

@@ -52,6 +52,14 @@ def test_rows_without_a_value_give_the_reason_and_sources_are_told_apart():
     assert table["P(as stated)"].iloc[1] == ""
 
 
+def test_counts_have_no_decimals_and_one_note_of_a_missing_figure_is_left_out():
+    said = Estimates.from_rows([{"estimand": "clubs", "identified": False, "note": "stated: clubs; no single figure printed"}])
+    found = Estimates.from_rows([{"estimand": "clubs", "estimate": 2.0}, {"estimand": "growth", "estimate": 0.028}])
+    table = beside_statements(said, [({"estimand": "clubs"}, "", found)])
+    assert list(table["Estimate"]) == ["2", "0.028"]
+    assert list(table["Statement"]) == ["clubs", ""]
+
+
 @pytest.mark.parametrize(
     ("findings", "words"),
     [
