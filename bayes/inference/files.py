@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import secrets
@@ -245,15 +244,18 @@ def describe_run(panel: Panel, options: Any, samples: Any, created: datetime) ->
 def cached(model: Any, panel: Panel, options: Any, folder: str | Path | None, sample: Callable[[], Fit]) -> Fit:
     """Read the fit with this content key from ``folder``, or sample and store it; warns when the diagnostics gate fails.
 
-    A damaged file in the cache is replaced. Without a folder nothing is read or written. Raises :class:`FitFileError` before sampling when
-    the folder cannot be written; when the disk fills up meanwhile, the fit comes back with a :class:`CacheWarning`.
+    A damaged file in the cache is replaced, with a :class:`CacheWarning`. Without a folder nothing is read or written. Raises
+    :class:`FitFileError` before sampling when the folder cannot be written; when the disk fills up meanwhile, the fit comes back with a
+    :class:`CacheWarning`.
     """
     fit = None
     path = Path(folder) / f"{content_key(model, panel, options)}.nc" if folder is not None else None
     if path is not None and path.is_file():
-        with contextlib.suppress(FitFileError):
+        try:
             stored = load_fit(path)
             fit = type(stored)(model, panel, stored.tree)
+        except FitFileError as error:
+            warn_user(f"The cached fit is sampled again. {error}", CacheWarning)
     if fit is None:
         if path is not None:
             _refuse_unwritable(path.parent)

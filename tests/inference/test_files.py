@@ -18,7 +18,7 @@ import xarray as xr
 
 import bayes
 from bayes import Panel, StaggeredDiD
-from bayes.errors import ConvergenceWarning, FitFileError
+from bayes.errors import CacheWarning, ConvergenceWarning, FitFileError
 from bayes.inference import files
 from bayes.inference.files import cached, content_key, data_hash, load_fit
 from bayes.inference.sampling import SamplerOptions
@@ -237,7 +237,8 @@ def test_a_damaged_entry_is_replaced(short_fit, tmp_path):
     cached(short_fit.model, short_fit.panel, options, tmp_path, sampler)
     entry = next(tmp_path.iterdir())
     entry.write_bytes(b"damaged")
-    cached(short_fit.model, short_fit.panel, options, tmp_path, sampler)
+    with pytest.warns(CacheWarning, match="sampled again"):
+        cached(short_fit.model, short_fit.panel, options, tmp_path, sampler)
     assert sampler.calls == 2
     assert load_fit(entry).model == short_fit.model
     assert list(tmp_path.iterdir()) == [entry]
