@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import time as clock
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from bayes.errors import DataError, LabelError, MissingColumnError, MissingValueError, NotNumericError, SpecificationError
+from bayes.errors import DataError, LabelError, MissingColumnError, MissingValueError, NotNumericError, SpecificationError, TooLargeError
 from bayes.progress import is_shown, say
+from bayes.validation import LARGEST
 from bayes.writing import file_path
 
 BATCH_ROWS = 131_072
@@ -321,6 +322,25 @@ def refuse_nulls(column: Any, name: str, rows: RowsOnDisk, offset: int) -> None:
             f"Column {name!r} of {rows.label} has missing values (first in row {row}, counted from 0; {null.true_count} in its batch). "
             "Every row needs a unit, a period and, if given, a region."
         )
+
+
+def refuse_unusable(values: np.ndarray, name: str, place: Callable[[int], str]) -> None:
+    """Numbers of a batch (rows,) that no sum can hold; ``place`` words a row.
+
+    Raises :class:`MissingValueError` (NaN, infinite) and :class:`TooLargeError`, as :meth:`bayes.Panel.column`.
+    """
+    if (np.abs(values) <= LARGEST).all():  # neither NaN nor infinite either
+        return
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise MissingValueError(
+            f"Column {name!r} has missing or infinite values, the first at {place(int(np.argmax(bad)))} ({int(bad.sum())} in its batch of "
+            "rows). Fill them, or leave these rows out of the files: gaps are allowed."
+        )
+    raise TooLargeError(
+        f"Column {name!r} has values beyond {LARGEST:g}, the first at {place(int(np.argmax(np.abs(values) > LARGEST)))}. If they stand for "
+        "missing values, leave these rows out of the files; otherwise choose another unit."
+    )
 
 
 def codes(column: Any, known: dict[str, int]) -> np.ndarray:

@@ -12,18 +12,16 @@ import pandas as pd
 from bayes.errors import (
     DuplicateRowError,
     EmptyPanelError,
-    MissingValueError,
     NoComparisonError,
     NonAbsorbingTreatmentError,
     NotNumericError,
     NotPositiveError,
     RegionNotNestedError,
     SinglePeriodError,
-    TooLargeError,
     TreatmentTimingError,
 )
-from bayes.rows_on_disk import RowsOnDisk, codes, decoded, numbers, refuse_nulls, starts_of_units
-from bayes.validation import LARGEST, NEVER, refuse_endless_grid
+from bayes.rows_on_disk import RowsOnDisk, codes, decoded, numbers, refuse_nulls, refuse_unusable, starts_of_units
+from bayes.validation import NEVER, refuse_endless_grid
 
 _EXAMPLES = 5
 
@@ -326,18 +324,7 @@ class _Batch:
 
     def weights(self, values: np.ndarray) -> None:
         name = self.survey.roles.weights
-        bad = ~np.isfinite(values)
-        if bad.any():
-            raise MissingValueError(
-                f"Column {name!r} has missing or infinite values, the first at {self.at(np.argmax(bad))} ({int(bad.sum())} in its batch of "
-                "rows). Fill them, or leave these rows out of the files: gaps are allowed."
-            )
-        if (values > LARGEST).any():
-            row = int(np.argmax(values > LARGEST))
-            raise TooLargeError(
-                f"Column {name!r} has values beyond {LARGEST:g}, the first at {self.at(row)}. If they stand for missing values, leave "
-                "these rows out of the files; otherwise choose another unit."
-            )
+        refuse_unusable(values, name, self.at)
         if (values <= 0).any():
             row = int(np.argmax(values <= 0))
             raise NotPositiveError(

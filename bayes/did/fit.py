@@ -108,7 +108,7 @@ class DiDFit(Fit):
             As in :meth:`att`; leads are left out.
         estimand : str
             ``att_population`` (or ``att_population_at_dose``): units' own deviations are part of the errors.
-        cluster : str or mapping
+        cluster : str, mapping or pandas.Series
             ``unit``, a column of the fit's panel that is constant within units (its region, say), or a mapping from unit to cluster.
         small_sample : str
             ``leave-one-out``: how far each cluster moves the effects (a jackknife). ``none``: the plain sandwich, too narrow when

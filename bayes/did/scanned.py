@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,13 @@ import numpy as np
 
 from bayes.did import groups as kernel
 from bayes.did.groups import Block, Trajectories, block_cuts, combine_sums, group_units
-from bayes.errors import MissingValueError, RowsOnDiskError, SpecificationError, TooLargeError
+from bayes.errors import RowsOnDiskError, SpecificationError
 from bayes.executors import Executor, Portable, mapped
 from bayes.inference.sampling import single_threaded_algebra
 from bayes.mechanism.covariate_check import warn_of_moved
 from bayes.progress import counted
-from bayes.rows_on_disk import RowsOnDisk, codes, decoded, numbers, require_numbers, starts_of_units
+from bayes.rows_on_disk import RowsOnDisk, codes, decoded, numbers, refuse_unusable, require_numbers, starts_of_units
 from bayes.scan import ScannedPanel, require_rows
-from bayes.validation import LARGEST
 
 if TYPE_CHECKING:
     from bayes.did.model import StaggeredDiD
@@ -185,29 +185,14 @@ def _pieces(panel: ScannedPanel, columns: tuple[str, ...]) -> Iterator[_Piece]:
         region = np.zeros(time.size, dtype=np.int64) if panel.region is None else codes(batch.column(panel.region), known)
         values = np.column_stack([numbers(batch.column(name)) for name in columns])
         weights = np.ones(time.size) if panel.weights is None else numbers(batch.column(panel.weights))
-        _refuse_missing(panel, columns, values, unit, time, out)
+        for name, column in zip(columns, values.T, strict=True):
+            refuse_unusable(np.where(out, 0.0, column), name, partial(_place, panel, unit, time))
         piece = _Piece(starts, (time.astype(np.int64) - int(panel.periods[0])) // panel.step, region, timing, values, weights)
         yield piece[~out] if out.any() else piece
 
 
-def _refuse_missing(panel: ScannedPanel, columns: Sequence[str], values: np.ndarray, unit, time: np.ndarray, out: np.ndarray) -> None:
-    if (np.abs(values) <= LARGEST).all():  # neither NaN nor infinite either
-        return
-    for name, column in zip(columns, values.T, strict=True):
-        bad = ~np.isfinite(column) & ~out
-        if bad.any():
-            row = int(np.argmax(bad))
-            raise MissingValueError(
-                f"Column {name!r} has missing or infinite values, the first at {panel.unit} {unit[row].as_py()}, {panel.time} "
-                f"{time[row]:g} ({int(bad.sum())} in its batch of rows). Fill them, or leave these rows out of the files: gaps are allowed."
-            )
-        bad = (np.abs(column) > LARGEST) & ~out
-        if bad.any():
-            row = int(np.argmax(bad))
-            raise TooLargeError(
-                f"Column {name!r} has values beyond {LARGEST:g}, the first at {panel.unit} {unit[row].as_py()}, {panel.time} "
-                f"{time[row]:g}. If they stand for missing values, leave these rows out of the files; otherwise choose another unit."
-            )
+def _place(panel: ScannedPanel, unit: Any, time: np.ndarray, row: int) -> str:
+    return f"{panel.unit} {unit[row].as_py()}, {panel.time} {time[row]:g}"
 
 
 def _block(rows: _Piece, panel: ScannedPanel, reaches: np.ndarray) -> Block:

@@ -24,6 +24,7 @@ from bayes.errors import (
     RowsOnDiskError,
     SetAsideWarning,
     SpecificationError,
+    TooLargeError,
 )
 from bayes.inference.files import data_hash, load_fit
 from bayes.mechanism.covariate_check import treatment_t
@@ -119,6 +120,18 @@ def test_values_that_are_missing_are_named(tmp_path, small_pieces):
             StaggeredDiD(outcome).collapse(disk)
     with pytest.raises(SpecificationError, match=r"Panel\.scan"):
         MODEL.fit(Panel.scan(written(frame, tmp_path), "unit", "year", "region"))
+
+
+def test_values_too_large_for_their_squares_are_named_but_not_those_of_units_set_aside(tmp_path):
+    frame = simulated_frame()
+    frame.loc[(frame.unit == "u003") & (frame.year == 2004), "y"] = 1e200
+    disk = Panel.scan(written(frame, tmp_path), **ROLES)
+    with pytest.raises(TooLargeError, match=r"'y'.*unit u003, year 2004"):
+        MODEL.collapse(disk)
+    frame.loc[frame.unit == "u003", "first_treated"] = 1990
+    with pytest.warns(SetAsideWarning, match="u003"):
+        disk = Panel.scan(written(frame, tmp_path), **ROLES)
+    MODEL.collapse(disk)
 
 
 def test_draws_of_a_fit_are_the_same(tmp_path):

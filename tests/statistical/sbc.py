@@ -45,7 +45,8 @@ def main() -> None:
     os.environ.setdefault("BAYES_CACHE", str(FOLDER))
     for family in FAMILIES if chosen.family == "all" else [chosen.family]:
         result = run(family, chosen.count, seed=chosen.seed)
-        print(f"\n{family}\n{result}\n{result.meta['seconds']:.0f} s", flush=True)
+        held = result.coverage([0.5, 0.9]).frame.groupby("variant")["estimate"]
+        print(f"\n{family}\n{result}\n{held.agg(['mean', 'min', 'max']).round(3).to_string()}", flush=True)
         if chosen.figures is not None:
             bayes.plots.calibration(result, path=chosen.figures / f"{family}.png")
 
